@@ -1,0 +1,133 @@
+"""From an answer or a fault of the wire to an error of ours: the one translation. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ._headers import parse_limit_message, parse_retry_after
+from ._records import RequestInfo, ResponseInfo
+from .exceptions import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    CapacityExceededError,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestTooLargeError,
+    UnprocessableEntityError,
+)
+
+_BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: RequestTooLargeError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+    498: CapacityExceededError,
+}
+
+_HINT_BY_CODE = {
+    "blocked_api_access": "The organisation's spend limit is reached; raise it in the console.",
+    "context_length_exceeded": "Send fewer or shorter messages, or lower max_completion_tokens.",
+    "invalid_api_key": "Check GROQ_API_KEY, or create a key in the Groq console.",
+    "json_validate_failed": "Raise max_completion_tokens, simplify the schema, or try again.",
+    "model_decommissioned": "The model is shut down; models.list() names those that are not.",
+    "model_not_found": "models.list() names the models that this key may use.",
+    "model_terms_required": "Accept the model's terms once, in the Groq console.",
+    "organization_restricted": "The organisation is restricted; ask Groq's support.",
+    "tool_use_failed": "The model made a wrong tool call; try again, or simplify the tools.",
+    "unknown_url": "Check base_url: it should end at the host, such as https://api.groq.com.",
+}
+_HINT_BY_STATUS = {
+    401: "Check GROQ_API_KEY, or create a key in the Groq console.",
+    403: "The key may not do this, or the network or region is blocked.",
+    413: "Shorten the messages or lower max_completion_tokens: no wait will help.",
+    429: "Send it again after retry_after seconds.",
+    498: "The flex tier is full; try again later or use service_tier='on_demand'.",
+    503: "The model is over capacity; try again later.",
+}
+_LONGEST_TEXT = 500
+
+
+def error_from_response(
+    response: ResponseInfo, request: RequestInfo | None, wall_s: float
+) -> APIStatusError:
+    """Return the error for an answer that has an error status.
+
+    Args:
+        response: The answer; its text may be anything, JSON or not.
+        request: Where the request went.
+        wall_s: Seconds since 1970, to read a ``retry-after`` that is a date.
+    """
+    status = response.status_code
+    body = _parsed(response.text)
+    details = _details(body)
+    message = _text(details.get("message")) or _fallback_message(response)
+    code = _text(details.get("code"))
+    facts: dict[str, Any] = {
+        "status_code": status,
+        "response": response,
+        "request": request,
+        "body": body,
+        "code": code,
+        "type": _text(details.get("type")),
+        "param": _text(details.get("param")),
+        "request_id": response.headers.get("x-request-id"),
+        "retry_after": parse_retry_after(response.headers, wall_s),
+        "hint": _HINT_BY_CODE.get(code or "") or _HINT_BY_STATUS.get(status),
+    }
+    error_class = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
+    if issubclass(error_class, RateLimitError | RequestTooLargeError):
+        facts |= _limit_facts(error_class, message)
+    return error_class(f"HTTP {status}: {message}", **facts)
+
+
+def _limit_facts(error_class: type[APIStatusError], message: str) -> dict[str, Any]:
+    report = parse_limit_message(message)
+    found: dict[str, Any] = {
+        "dimension": report.dimension,
+        "limit": report.limit,
+        "requested": report.requested,
+    }
+    if error_class is RateLimitError:
+        found["used"] = report.used
+        if report.wait_s is not None:  # the header is the same wait rounded up to whole seconds
+            found["retry_after"] = report.wait_s
+        if report.too_large:
+            found["retry_after"] = None
+            found["hint"] = _HINT_BY_STATUS[413]
+    return found
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text or None
+
+
+def _details(body: object) -> dict[str, Any]:
+    """Return the error object, however deep it lies; the edge and proxies have other shapes."""
+    if not isinstance(body, dict):
+        return {}
+    inner = body.get("error", body)
+    return inner if isinstance(inner, dict) else {"message": inner}
+
+
+def _fallback_message(response: ResponseInfo) -> str:
+    target = response.headers.get("location")
+    if 300 <= response.status_code < 400 and target:
+        return f"the service redirects to {target}, which is not followed; check base_url."
+    text = " ".join(response.text.split())
+    return text[:_LONGEST_TEXT] or "no explanation was given."
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,68 @@
+"""Many requests at once, with a bounded number of them begun and not yet handed over."""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def map_ordered(
+    start: Callable[[T], Future[Any]], items: Iterable[T], look_ahead: int
+) -> Iterator[Future[Any]]:
+    """Start each item, and yield the ended futures in the order of the items.
+
+    Blocks in ``next()`` until the next one has ended. No more than ``look_ahead`` are begun and
+    not yet yielded. When the iterator is closed, those that can be cancelled are.
+    """
+    begun: deque[Future[Any]] = deque()
+    try:
+        for item in items:
+            begun.append(start(item))
+            if len(begun) >= look_ahead:
+                yield _ended(begun.popleft())
+        while begun:
+            yield _ended(begun.popleft())
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def map_unordered(
+    start: Callable[[T], Future[Any]], items: Iterable[T], look_ahead: int
+) -> Iterator[Future[Any]]:
+    """Like :func:`map_ordered`, but whichever ends first is yielded first."""
+    begun: set[Future[Any]] = set()
+    ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+
+    def next_ended() -> Future[Any]:
+        future = ended.get()
+        begun.discard(future)
+        return future
+
+    try:
+        for item in items:
+            future = start(item)
+            begun.add(future)
+            future.add_done_callback(ended.put)
+            if len(begun) >= look_ahead:
+                yield next_ended()
+        while begun:
+            yield next_ended()
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def _ended(future: Future[Any]) -> Future[Any]:
+    try:
+        future.exception()  # waits for the end, whatever it is
+    except BaseException:
+        if not future.done():  # an interruption of the waiting, not the outcome
+            future.cancel()
+            raise
+    return future

@@ -1,0 +1,51 @@
+"""Text completions, which the service does not have, as chat completions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._objects import TextCompletion
+from .exceptions import InvalidRequestException
+
+# What a completion endpoint offers and a chat model cannot do.
+_IMPOSSIBLE = ("suffix", "echo", "best_of", "logprobs")
+
+
+def to_chat_payload(model: str, prompt: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the chat payload that asks for the completion of a prompt.
+
+    Raises:
+        InvalidRequestException: the prompt is not a string, or a parameter cannot be had.
+    """
+    if not isinstance(prompt, str) or not prompt:
+        raise InvalidRequestException(
+            f"prompt cannot be {prompt!r:.80}: give a string that is not empty.",
+            field="prompt",
+            value=f"{prompt!r:.80}",
+            hint="Several prompts are several requests; map() sends them in parallel.",
+        )
+    for field in _IMPOSSIBLE:
+        if parameters.get(field):
+            raise InvalidRequestException(
+                f"{field} is not available: the service completes texts by way of chat only.",
+                field=field,
+                value=repr(parameters[field]),
+                hint=f"Leave {field} out.",
+            )
+    wanted = {name: value for name, value in parameters.items() if name not in _IMPOSSIBLE}
+    return {"model": model, "messages": [{"role": "user", "content": prompt}], **wanted}
+
+
+def to_text_completion(chat: Mapping[str, Any]) -> TextCompletion:
+    """Return a chat answer in the shape of a text completion; other fields are kept."""
+    choices = [
+        {
+            "index": choice.get("index", 0),
+            "text": (choice.get("message") or {}).get("content") or "",
+            "finish_reason": choice.get("finish_reason"),
+            "logprobs": None,
+        }
+        for choice in chat.get("choices") or ()
+    ]
+    return TextCompletion.wrap({**chat, "object": "text_completion", "choices": choices})

@@ -1,0 +1,281 @@
+"""What is certainly wrong with a chat request, said before it is sent. Pure.
+
+Only what is known to be wrong is refused. Fields, part types and values that nobody here has
+heard of pass, so that what the service adds tomorrow works today.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from .exceptions import InvalidRequestException
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_LONGEST_REPR = 80
+
+
+def check_chat_payload(payload: Mapping[str, Any]) -> None:
+    """Check a chat-completions payload.
+
+    Raises:
+        InvalidRequestException: names the field, the value and what to do.
+    """
+    _check_model(payload.get("model"))
+    _check_messages(payload.get("messages"))
+    for field, check in _CHECKS.items():
+        value = payload.get(field)
+        if value is not None:
+            check(field, value)
+    _check_caps(payload)
+
+
+def check_json(payload: Mapping[str, Any]) -> None:
+    """Find the value that JSON cannot carry, after encoding has failed.
+
+    Raises:
+        InvalidRequestException: names the field and the value.
+    """
+    _check_json_value("", payload, ())
+
+
+def check_timeout(value: Any) -> None:
+    """Check a timeout in seconds: a number, or a pair (connect, read).
+
+    Raises:
+        InvalidRequestException: it is neither, or not positive.
+    """
+    if value is None:
+        return
+    parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+    if not all(part is None or (_is_number(part) and part > 0) for part in parts):
+        _refuse("timeout", value, "give seconds above 0, or a pair (connect, read) of them")
+
+
+def check_max_wait(value: Any) -> None:
+    """Check a longest wait in seconds, 0 or more.
+
+    Raises:
+        InvalidRequestException: it is not.
+    """
+    if value is not None and not (_is_number(value) and value >= 0):
+        _refuse("max_wait", value, "give seconds, 0 or more, or None for no bound")
+
+
+def _refuse(field: str, value: object, remedy: str) -> NoReturn:
+    shown = repr(value)
+    if len(shown) > _LONGEST_REPR:
+        shown = shown[:_LONGEST_REPR] + "..."
+    raise InvalidRequestException(f"{field} cannot be {shown}: {remedy}.", field=field, value=shown)
+
+
+# --- single fields ---------------------------------------------------------------------------
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, str) or not model.strip():
+        _refuse("model", model, "give the model's name, such as 'openai/gpt-oss-20b'")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number_between(low: float, high: float) -> Callable[[str, Any], None]:
+    def check(field: str, value: Any) -> None:
+        if not _is_number(value) or not low <= value <= high:
+            _refuse(field, value, f"give a number from {low:g} to {high:g}")
+
+    return check
+
+
+def _integer_between(low: int, high: float) -> Callable[[str, Any], None]:
+    allowed = f"of at least {low}" if math.isinf(high) else f"from {low} to {high}"
+
+    def check(field: str, value: Any) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            _refuse(field, value, f"give an integer {allowed}")
+
+    return check
+
+
+def _of_type(kind: type | tuple[type, ...], what: str) -> Callable[[str, Any], None]:
+    def check(field: str, value: Any) -> None:
+        if not isinstance(value, kind):
+            _refuse(field, value, f"give {what}")
+
+    return check
+
+
+def _check_one(field: str, value: Any) -> None:
+    if value != 1 or isinstance(value, bool):
+        _refuse(field, value, "the service gives one answer; send the request several times")
+
+
+def _check_stop(field: str, value: Any) -> None:
+    texts = [value] if isinstance(value, str) else value
+    if not _is_list(texts) or not all(isinstance(text, str) for text in texts):
+        _refuse(field, value, "give a string or a list of at most 4 strings")
+    if len(texts) > 4:
+        _refuse(field, value, f"there are {len(texts)} stop sequences; give at most 4")
+
+
+def _check_tools(field: str, value: Any) -> None:
+    if not _is_list(value):
+        _refuse(field, value, "give a list of tools")
+    if len(value) > 128:
+        _refuse(field, f"{len(value)} tools", "give at most 128")
+    for index, tool in enumerate(value):
+        _check_tool(f"{field}[{index}]", tool)
+
+
+def _check_tool(where: str, tool: Any) -> None:
+    if not isinstance(tool, Mapping) or not isinstance(tool.get("type"), str):
+        _refuse(where, tool, "give a mapping with a 'type', such as 'function'")
+    if tool["type"] != "function":
+        return
+    function = tool.get("function")
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        _refuse(f"{where}.function", function, "give a mapping with a 'name'")
+    parameters = function.get("parameters")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        _refuse(f"{where}.function.parameters", parameters, "give a JSON schema as a mapping")
+
+
+def _check_response_format(field: str, value: Any) -> None:
+    if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
+        _refuse(field, value, "give a mapping with a 'type', such as {'type': 'json_object'}")
+    schema = value.get("json_schema")
+    if value["type"] == "json_schema" and not (
+        isinstance(schema, Mapping) and isinstance(schema.get("name"), str)
+    ):
+        _refuse(f"{field}.json_schema", schema, "give a mapping with a 'name' and a 'schema'")
+
+
+def _check_caps(payload: Mapping[str, Any]) -> None:
+    new, old = payload.get("max_completion_tokens"), payload.get("max_tokens")
+    if None not in (new, old) and new != old:
+        _refuse("max_tokens", old, f"it is the old name of max_completion_tokens, which is {new}")
+
+
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    "temperature": _number_between(0, 2),
+    "top_p": _number_between(0, 1),
+    "frequency_penalty": _number_between(-2, 2),
+    "presence_penalty": _number_between(-2, 2),
+    "max_completion_tokens": _integer_between(1, math.inf),
+    "max_tokens": _integer_between(1, math.inf),
+    "top_logprobs": _integer_between(0, 20),
+    "n": _check_one,
+    "seed": _integer_between(-(2**63), 2**63 - 1),
+    "stop": _check_stop,
+    "stream": _of_type(bool, "True or False"),
+    "tools": _check_tools,
+    "tool_choice": _of_type((str, Mapping), "'none', 'auto', 'required' or a named function"),
+    "parallel_tool_calls": _of_type(bool, "True or False"),
+    "response_format": _check_response_format,
+    "reasoning_effort": _of_type(str, "a word such as 'low', 'medium' or 'high'"),
+    "reasoning_format": _of_type(str, "'hidden', 'raw' or 'parsed'"),
+    "service_tier": _of_type(str, "a word such as 'auto', 'on_demand' or 'flex'"),
+    "user": _of_type(str, "a string"),
+}
+
+
+# --- messages --------------------------------------------------------------------------------
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+
+
+def _check_messages(messages: Any) -> None:
+    if not _is_list(messages):
+        _refuse("messages", messages, "give a list of {'role': ..., 'content': ...}")
+    if not messages:
+        _refuse("messages", messages, "give at least one message")
+    for index, message in enumerate(messages):
+        _check_message(f"messages[{index}]", message)
+
+
+def _check_message(where: str, message: Any) -> None:
+    if not isinstance(message, Mapping):
+        _refuse(where, message, "give a mapping with 'role' and 'content'")
+    role = message.get("role")
+    if role not in ROLES:
+        _refuse(f"{where}.role", role, f"give one of {', '.join(ROLES)}")
+    if role == "tool" and not isinstance(message.get("tool_call_id"), str):
+        _refuse(
+            f"{where}.tool_call_id",
+            message.get("tool_call_id"),
+            "give the id of the tool call that this answers",
+        )
+    if message.get("tool_calls") is not None:
+        _check_tool_calls(f"{where}.tool_calls", message["tool_calls"])
+    _check_content(f"{where}.content", message)
+
+
+def _check_content(where: str, message: Mapping[str, Any]) -> None:
+    content = message.get("content")
+    if content is None:
+        says_otherwise = ("tool_calls", "function_call", "reasoning")
+        if message["role"] != "assistant" or not any(message.get(key) for key in says_otherwise):
+            _refuse(where, content, "give a string or a list of parts")
+    elif _is_list(content):
+        if not content:
+            _refuse(where, content, "give at least one part")
+        for index, part in enumerate(content):
+            _check_part(f"{where}[{index}]", part)
+    elif not isinstance(content, str):
+        _refuse(where, content, "give a string or a list of parts")
+
+
+def _check_part(where: str, part: Any) -> None:
+    if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+        _refuse(where, part, "give a mapping with a 'type', such as {'type': 'text', 'text': ...}")
+    if part["type"] == "text" and not isinstance(part.get("text"), str):
+        _refuse(f"{where}.text", part.get("text"), "give a string")
+    if part["type"] == "image_url":
+        image = part.get("image_url")
+        url = image.get("url") if isinstance(image, Mapping) else None
+        if not isinstance(url, str) or not url:
+            _refuse(f"{where}.image_url.url", url, "give an https: or data: address")
+
+
+def _check_tool_calls(where: str, calls: Any) -> None:
+    if not _is_list(calls):
+        _refuse(where, calls, "give a list of tool calls")
+    for index, call in enumerate(calls):
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+            _refuse(f"{where}[{index}].function", function, "give a mapping with a 'name'")
+
+
+# --- values that JSON cannot carry -----------------------------------------------------------
+
+
+def _check_json_value(where: str, value: Any, outside: tuple[int, ...]) -> None:
+    if id(value) in outside:
+        _refuse(where, "...", "it contains itself")
+    inside = (*outside, id(value))
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            name = f"{where}.{key}" if where else str(key)
+            if not isinstance(key, str):
+                _refuse(name, key, "give strings as keys")
+            _check_json_value(name, item, inside)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_json_value(f"{where}[{index}]", item, inside)
+    elif isinstance(value, float) and not math.isfinite(value):
+        _refuse(where, value, "JSON has no such number; give a finite one")
+    else:
+        _check_json_leaf(where, value)
+
+
+def _check_json_leaf(where: str, value: Any) -> None:
+    try:
+        json.dumps(value)
+    except TypeError:
+        _refuse(where, value, f"a {type(value).__name__} is not JSON; give strings, numbers, lists")

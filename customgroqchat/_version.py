@@ -1,0 +1,3 @@
+"""The version, in the one place that packaging, the package and the user agent read."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,345 @@
+"""Every error that a call can end with.
+
+::
+
+    GroqError (= CustomGroqChatException)
+    ├── APIError                          the service, or the way to it
+    │   ├── APIStatusError                it answered with a status of 300 or more
+    │   │   ├── BadRequestError               400
+    │   │   ├── AuthenticationError           401
+    │   │   ├── PermissionDeniedError         403
+    │   │   ├── NotFoundError                 404
+    │   │   ├── ConflictError                 409
+    │   │   ├── RequestTooLargeError          413
+    │   │   ├── UnprocessableEntityError      422
+    │   │   ├── RateLimitError                429  (also a RateLimitExceededException)
+    │   │   ├── CapacityExceededError         498
+    │   │   └── InternalServerError           500 and above
+    │   ├── APIResponseValidationError    it answered with something that is not its API
+    │   └── APIConnectionError            no answer
+    │       └── APITimeoutError           no answer in time
+    ├── RateLimitExceededException        a limit is used up: the wait would be longer than allowed,
+    │                                     or (its subclass RateLimitError) the service refused
+    └── ClientError                       said by this client; nothing was sent
+        ├── ConfigLoaderException             the configuration is wrong
+        ├── InvalidRequestException           the request is wrong (also a ValueError)
+        ├── ModelNotFoundException            the configuration does not know the model
+        ├── TokenLimitExceededException       larger than the context window or than a whole bucket
+        ├── QueueFullException                no room in the queue (also a queue.Full)
+        ├── RequestCancelledException         cancelled (also a concurrent.futures.CancelledError)
+        └── ClientClosedException             the client was closed
+
+Names of the first branch are those of Groq's own SDK, so that only an import line changes. Facts
+are attributes, ``hint`` says what to do, ``to_dict()`` gives all of it for a log or a JSON answer.
+All of them can be pickled, and none carries an API key.
+"""
+
+from __future__ import annotations
+
+import inspect
+import queue
+from collections.abc import Mapping
+from concurrent.futures import CancelledError
+from typing import Any
+
+from ._records import ConfigProblem, RequestInfo, ResponseInfo
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "CapacityExceededError",
+    "ClientClosedException",
+    "ClientError",
+    "ConfigLoaderException",
+    "ConflictError",
+    "CustomGroqChatException",
+    "GroqError",
+    "InternalServerError",
+    "InvalidRequestException",
+    "ModelNotFoundException",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "QueueFullException",
+    "RateLimitError",
+    "RateLimitExceededException",
+    "RequestCancelledException",
+    "RequestTooLargeError",
+    "TokenLimitExceededException",
+    "UnprocessableEntityError",
+]
+
+
+class GroqError(Exception):
+    """Base of every error of this package.
+
+    Attributes:
+        message: What happened, in one sentence.
+        hint: What to do about it, or None.
+        model: The model of the request, where there was one.
+        attempts: How often the request was sent, 0 if never.
+        waited: Seconds the request spent in the queue before it ended.
+
+    Further facts, named in each class, are given as keywords and kept as attributes.
+    """
+
+    message: str
+    hint: str | None = None
+    model: str | None = None
+    attempts: int = 0
+    waited: float = 0.0
+
+    # Everything but the message is a keyword with a default, kept in __dict__: that is what lets
+    # the inherited __reduce__ rebuild an error from (class, args, __dict__).
+    def __init__(self, message: str = "", **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        for name, value in facts.items():
+            if name not in _facts_of(type(self)):
+                raise TypeError(f"{type(self).__name__} has no fact named {name!r}")
+            if value is not None:
+                setattr(self, name, value)
+
+    def __str__(self) -> str:
+        """Return the message, followed by the hint where there is one."""
+        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the class name, the message and every fact, as plain JSON values."""
+        facts = {name: _plain(getattr(self, name)) for name in _facts_of(type(self))}
+        return {"error": type(self).__name__, "message": self.message, **facts}
+
+
+CustomGroqChatException = GroqError
+
+
+def _facts_of(cls: type[GroqError]) -> tuple[str, ...]:
+    """Return the names of a class's facts: the annotated attributes, but for the message."""
+    names = {name for base in cls.__mro__ for name in inspect.get_annotations(base)}
+    return tuple(sorted(names - {"message"}))
+
+
+# --- what the service says -------------------------------------------------------------------
+
+
+class APIError(GroqError):
+    """The request reached, or tried to reach, the service and failed there.
+
+    Attributes:
+        request: Method and address of the request, or None.
+        body: What was answered: parsed JSON, else text, else None.
+        code: The service's word for the error, such as ``"rate_limit_exceeded"``.
+        type: The service's kind of error, such as ``"invalid_request_error"``.
+        param: The field that the service objects to.
+        request_id: The service's name for the request; quote it to support.
+        retry_after: Seconds after which the same request can succeed, if known.
+    """
+
+    request: RequestInfo | None = None
+    body: object = None
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+
+
+class APIStatusError(APIError):
+    """The service answered with an error status.
+
+    Attributes:
+        status_code: The HTTP status.
+        response: Status, headers and text of the answer.
+    """
+
+    status_code: int = 0
+    response: ResponseInfo | None = None
+
+
+class BadRequestError(APIStatusError):
+    """400: the service does not accept the request; sending it again will not help."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key is missing, wrong or revoked."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the key may not do this, or the network is blocked."""
+
+
+class NotFoundError(APIStatusError):
+    """404: no such model, file, batch or address."""
+
+
+class ConflictError(APIStatusError):
+    """409: the request conflicts with another one."""
+
+
+class RequestTooLargeError(APIStatusError):
+    """413: the request alone is larger than a whole limit, so waiting cannot help.
+
+    Attributes:
+        dimension: The limit that is too small, such as ``"TPM"``, if the answer names it.
+        limit: That limit, in tokens (or requests, or seconds of audio).
+        requested: What the service charges for this request, in the same unit.
+    """
+
+    dimension: str | None = None
+    limit: int | None = None
+    requested: int | None = None
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: well-formed, and still not understood."""
+
+
+class CapacityExceededError(APIStatusError):
+    """498: the flex tier has no capacity right now."""
+
+
+class InternalServerError(APIStatusError):
+    """500 and above: the service or its edge failed."""
+
+
+class APIResponseValidationError(APIError):
+    """The answer has a good status but is not what the API promises (not JSON, say).
+
+    Attributes:
+        status_code: The HTTP status.
+        response: Status, headers and the beginning of the text.
+    """
+
+    status_code: int = 0
+    response: ResponseInfo | None = None
+
+
+class APIConnectionError(APIError):
+    """The service could not be reached, or the connection broke; ``__cause__`` says how.
+
+    Attributes:
+        may_have_arrived: The request may have reached the service, and may be charged.
+    """
+
+    may_have_arrived: bool = True
+
+
+class APITimeoutError(APIConnectionError):
+    """The connection or the answer took longer than the timeout."""
+
+
+# --- what this client says -------------------------------------------------------------------
+
+
+class ClientError(GroqError):
+    """Refused or ended by this client itself."""
+
+
+class ConfigLoaderException(ClientError):
+    """The configuration is wrong; the message lists everything that is.
+
+    Attributes:
+        problems: One record for each wrong value: source, key, found, allowed.
+        config_key: The key concerned, where it is a single one.
+    """
+
+    problems: tuple[ConfigProblem, ...] = ()
+    config_key: str | None = None
+
+
+class InvalidRequestException(ClientError, ValueError):
+    """The request cannot be right, and was not sent.
+
+    Attributes:
+        field: Where, such as ``"messages[2].role"``.
+        value: What was given there (its repr, shortened).
+    """
+
+    field: str | None = None
+    value: str | None = None
+
+
+class ModelNotFoundException(ClientError):
+    """The model is not in the configuration, and the configuration is strict.
+
+    Attributes:
+        known: The models that are.
+    """
+
+    known: tuple[str, ...] = ()
+
+
+class TokenLimitExceededException(ClientError):
+    """The request can never pass: it is larger than the context window or than a whole bucket.
+
+    Attributes:
+        dimension: ``"context_window"``, or the bucket: ``"TPM"``, ``"TPD"``, ...
+        limit: Its size in tokens.
+        requested: What the request needs in tokens.
+        prompt_tokens: The part of it that is the prompt.
+    """
+
+    dimension: str | None = None
+    limit: int | None = None
+    requested: int | None = None
+    prompt_tokens: int | None = None
+
+
+class RateLimitExceededException(GroqError):
+    """A rate limit is used up, and the request would wait longer than its caller allows.
+
+    Catching it catches both: the refusal by this client, before anything is sent, and the one by
+    the service (:class:`RateLimitError`).
+
+    Attributes:
+        dimension: The limit that binds: ``"RPM"``, ``"TPM"``, ``"RPD"``, ``"TPD"``, ...
+        limit: Its size.
+        used: How much of it is in use.
+        requested: How much the request needs.
+        retry_after: Seconds after which it can be sent.
+    """
+
+    dimension: str | None = None
+    limit: int | None = None
+    used: int | None = None
+    requested: int | None = None
+    retry_after: float | None = None
+
+
+class RateLimitError(APIStatusError, RateLimitExceededException):
+    """429: the service refused the request because a rate limit is used up.
+
+    ``dimension``, ``limit``, ``used``, ``requested`` and ``retry_after`` are what its text says.
+    """
+
+
+class QueueFullException(ClientError, queue.Full):
+    """The queue holds as many requests as it may.
+
+    Attributes:
+        limit: How many that is.
+    """
+
+    limit: int | None = None
+
+
+class RequestCancelledException(ClientError, CancelledError):
+    """The request was cancelled by another thread before it had an answer."""
+
+
+class ClientClosedException(ClientError):
+    """The client was closed before the request was sent, or while it was on its way."""
+
+
+def _plain(value: object) -> Any:
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,456 @@
+"""QueueManager: who goes next, and on which worker.
+
+Jobs wait in lanes, one for each rate-limit scope, ordered by rank. A single dispatcher looks at
+the head of every lane, asks *admit*, and hands what is admitted to a free worker, which calls
+*run*. The manager knows neither limits nor HTTP: those are behind the two callables.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import _process
+from ._clock import Clock, Signal
+from ._lanes import Admission, Again, Job, Lane, RequestFuture, State, Wait
+from ._ordering import rank
+from .exceptions import (
+    ClientClosedException,
+    QueueFullException,
+    RateLimitExceededException,
+)
+
+__all__ = ["Admission", "Again", "QueueManager", "RequestFuture", "Wait"]
+
+_log = logging.getLogger(__name__)
+
+# Workers give back their slot before they complete a future, so that a callback which calls the
+# client again finds a free slot even if there is only one. Until the callback returns, its thread
+# is busy all the same: these are the threads that stand in for such ones.
+_SPARE_THREADS = 256
+
+
+class QueueManager:
+    """Lanes, one dispatcher and a pool of workers.
+
+    Nothing starts before the first job. All methods may be called from any thread.
+
+    Args:
+        admit: Called with a job's work by the dispatcher; returns an admission or a
+            :class:`Wait`. What it raises ends the job.
+        run: Called with the work and its admission on a worker; returns the outcome, or
+            :class:`Again`. What it raises ends the job.
+        max_workers: How many jobs may run at once.
+        max_queue: How many may wait at once; 0 is unlimited.
+        ageing_s: Seconds after which a waiting job has gained one priority level; None keeps the
+            order strict, and low priorities may wait for ever.
+        clock: Where the time comes from.
+    """
+
+    def __init__(
+        self,
+        admit: Callable[[Any], Admission | Wait],
+        run: Callable[[Any, Any], Any],
+        *,
+        max_workers: int = 16,
+        max_queue: int = 10_000,
+        ageing_s: float | None = 300.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._admit = admit
+        self._run = run
+        self._max_workers = max_workers
+        self._max_queue = max_queue
+        self._ageing_s = ageing_s
+        self._clock = clock or Clock()
+        self._serials = itertools.count(1)
+        self._reset()
+        _process.register(self)
+
+    def _reset(self) -> None:
+        """Become as new: nothing queued, no thread."""
+        self._lock = threading.Lock()  # guards all below; nothing foreign is called under it
+        self._room = threading.Condition(self._lock)
+        self._idle = threading.Condition(self._lock)
+        self._lanes: dict[Hashable, Lane] = {}
+        self._parked: list[tuple[float, int, Job]] = []
+        self._give_ups: list[tuple[float, int, Job]] = []
+        self._waiting = 0  # queued or parked
+        self._running: set[Job] = set()
+        self._closed = False
+        self._executor: ThreadPoolExecutor | None = None
+        self._stepping = threading.Lock()
+        self._changed = Signal(self._clock)
+
+    # --- for callers ----------------------------------------------------------------------
+
+    def submit(
+        self,
+        work: Any,
+        lane: Hashable,
+        level: int,
+        *,
+        max_wait_s: float | None = None,
+        tag: str | None = None,
+    ) -> RequestFuture:
+        """Queue a job.
+
+        Blocks only while the queue is full, at most ``max_wait_s`` seconds (None: not at all, it
+        raises at once).
+
+        Args:
+            work: What *admit* and *run* shall be given.
+            lane: The scope that it belongs to.
+            level: Its priority; smaller is sooner.
+            max_wait_s: Seconds after which, if it was not admitted, it ends with
+                RateLimitExceededException; None waits as long as it takes.
+            tag: Kept on the future, and a handle for :meth:`cancel`.
+
+        Raises:
+            QueueFullException: the queue is full.
+            ClientClosedException: the manager is closed.
+        """
+        born_s = self._clock.monotonic()
+        give_up_s = None if max_wait_s is None else born_s + max_wait_s
+        with self._lock:
+            self._wait_for_room(give_up_s)
+            job = Job(work, self._lane(lane), level, born_s, next(self._serials), tag)
+            job.future = RequestFuture(job, self._cancel)
+            job.rank = rank(level, born_s, self._ageing_s)
+            job.give_up_s = give_up_s
+            self._enqueue(job)
+            self._waiting += 1
+            if give_up_s is not None:
+                heapq.heappush(self._give_ups, (give_up_s, job.serial, job))
+                self._forget_ended()
+            self._start()
+        self._changed.give()
+        return job.future
+
+    def cancel(self, *, request_id: int | None = None, tag: str | None = None) -> int:
+        """Cancel the waiting jobs with this number or tag; return how many there were."""
+        with self._lock:
+            waiting = self._waiting_jobs()
+        return sum(
+            job.future.cancel()
+            for job in waiting
+            if job.serial == request_id or (tag is not None and job.tag == tag)
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Return what is queued and running, and what the head of each lane waits for.
+
+        ``lanes`` has an entry for each lane, under its name; see :meth:`Lane.status`.
+        """
+        now = self._clock.monotonic()
+        with self._lock:
+            waiting = self._waiting_jobs()
+            running = list(self._running)
+            lanes = list(self._lanes.values())
+            closed = self._closed
+        return {
+            "queued": len(waiting),
+            "in_flight": len(running),
+            "max_workers": self._max_workers,
+            "max_queue": self._max_queue,
+            "closed": closed,
+            "lanes": {
+                lane.name: lane.status(
+                    [job for job in waiting if job.lane is lane],
+                    sum(job.lane is lane for job in running),
+                    now,
+                )
+                for lane in lanes
+            },
+        }
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """End: refuse new jobs, fail the waiting ones, let the running ones finish.
+
+        Blocks at most ``timeout_s`` seconds; returns whether nothing runs any more. May be
+        called again.
+        """
+        with self._lock:
+            self._closed = True
+            self._room.notify_all()
+            waiting = [job for job in self._waiting_jobs() if self._leave(job)]
+            executor = self._executor
+        self._changed.give()
+        if waiting:
+            _log.warning("closed with %d requests still waiting; they fail", len(waiting))
+        for job in waiting:
+            job.future.complete(None, _closed_error())
+        finished = self._wait_until_idle(timeout_s)
+        if executor is not None:
+            executor.shutdown(wait=False)
+        return finished
+
+    # --- the dispatcher -------------------------------------------------------------------
+
+    def step(self) -> float | None:
+        """Do all that is due now; return the instant of the next thing, or None.
+
+        This is the whole dispatcher: its thread only repeats it, and tests call it by hand.
+        """
+        with self._stepping:
+            now = self._clock.monotonic()
+            self._unpark(now)
+            # Starting comes first: who may not wait at all is given up after one look.
+            while self._start_next(now) or self._give_up_overdue(now):
+                pass
+            return self._next_instant()
+
+    def _start_next(self, now: float) -> bool:
+        """Deal with the best job that need not wait; return False if there is none."""
+        with self._lock:
+            if len(self._running) >= self._max_workers:
+                return False
+            heads = [head for lane in self._lanes.values() if (head := lane.head())]
+        heads.sort(key=lambda job: (job.rank, job.serial))
+        return any(self._try_start(job, now) for job in heads)
+
+    def _try_start(self, job: Job, now: float) -> bool:
+        """Ask for admission. True if the job left its lane: it was started, or it failed."""
+        try:
+            answer = self._admit(job.work)
+        except Exception as error:
+            self._fail(job, error)
+            return True
+        if not isinstance(answer, Wait):
+            self._hand_over(job, answer)
+            return True
+        job.lane.waits = (answer, now + answer.wait_s)
+        if job.give_up_s is None or now + answer.wait_s <= job.give_up_s:
+            return False
+        self._fail(job, _wait_too_long(job, answer, now))
+        return True
+
+    def _hand_over(self, job: Job, admission: Admission) -> None:
+        with self._lock:
+            job.lane.waits = None
+            started = self._leave(job)
+            if started:
+                job.state = State.RUNNING
+                self._running.add(job)
+        if not started:  # cancelled while it was asked for
+            admission.release()
+        elif not self._on_worker(self._work, job, admission):
+            admission.release()
+            self._work_done(job, None, _closed_error())
+
+    def _unpark(self, now: float) -> None:
+        with self._lock:
+            while self._parked and self._parked[0][0] <= now:
+                job = heapq.heappop(self._parked)[2]
+                if job.state is State.PARKED:
+                    self._enqueue(job)
+
+    def _give_up_overdue(self, now: float) -> bool:
+        """Fail one job whose time is up; return False if there is none."""
+        while True:
+            with self._lock:
+                if not self._give_ups or self._give_ups[0][0] > now:
+                    return False
+                job = heapq.heappop(self._give_ups)[2]
+            if self._fail(job, _waited_too_long(job, now)):
+                return True
+
+    def _next_instant(self) -> float | None:
+        with self._lock:
+            instants = [heap[0][0] for heap in (self._parked, self._give_ups) if heap]
+            if len(self._running) < self._max_workers:
+                instants += [
+                    lane.waits[1] for lane in self._lanes.values() if lane.waits and lane.head()
+                ]
+        return min(instants, default=None)
+
+    # --- a worker -------------------------------------------------------------------------
+
+    def _work(self, job: Job, admission: Admission) -> None:
+        try:
+            value, error = self._run(job.work, admission), None
+        except BaseException as raised:
+            value, error = None, raised
+        self._work_done(job, value, error)
+
+    def _work_done(self, job: Job, value: Any, error: BaseException | None) -> None:
+        with self._lock:
+            self._running.discard(job)
+            job.state = State.DONE
+            if isinstance(value, Again):
+                error = self._take_back(job, value.delay_s)
+            if not self._running:
+                self._idle.notify_all()
+            done = job.state is State.DONE
+        self._changed.give()
+        if done:  # only now, when its slot is free: a callback may call the client again
+            job.future.complete(value, error)
+
+    def _take_back(self, job: Job, delay_s: float) -> Exception | None:
+        """Let a job wait once more, at its old rank, or return the reason why not. Lock held."""
+        now = self._clock.monotonic()
+        if self._closed:
+            return _closed_error()
+        if job.give_up_s is not None and now + delay_s > job.give_up_s:
+            return _waited_too_long(job, now)
+        self._waiting += 1
+        if delay_s > 0.0:
+            job.state = State.PARKED
+            heapq.heappush(self._parked, (now + delay_s, job.serial, job))
+        else:
+            self._enqueue(job)
+        return None
+
+    # --- small changes, all with the lock held ---------------------------------------------
+
+    def _lane(self, name: Hashable) -> Lane:
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(name)
+        return lane
+
+    def _enqueue(self, job: Job) -> None:
+        job.state = State.QUEUED
+        job.lane.add(job)
+
+    def _leave(self, job: Job) -> bool:
+        """Take a waiting job out, for good; False if it does not wait any more."""
+        if job.state not in (State.QUEUED, State.PARKED):
+            return False
+        job.state = State.DONE
+        self._waiting -= 1
+        self._room.notify()
+        return True
+
+    def _forget_ended(self) -> None:
+        """Drop ended jobs from the list of times, where they would stay until their own."""
+        if len(self._give_ups) > 2 * (self._waiting + len(self._running)) + 64:
+            alive = [entry for entry in self._give_ups if entry[2].state is not State.DONE]
+            heapq.heapify(alive)
+            self._give_ups = alive
+
+    def _waiting_jobs(self) -> list[Job]:
+        queued = [job for lane in self._lanes.values() for job in lane.jobs()]
+        return queued + [job for _, _, job in self._parked if job.state is State.PARKED]
+
+    def _wait_for_room(self, until_s: float | None) -> None:
+        while not self._closed and self._max_queue and self._waiting >= self._max_queue:
+            left_s = 0.0 if until_s is None else until_s - self._clock.monotonic()
+            if left_s <= 0.0:
+                raise QueueFullException(
+                    f"The queue is full: {self._waiting} requests wait already.",
+                    limit=self._max_queue,
+                    hint="Give max_wait to wait for room, use map(), or raise max_queue.",
+                )
+            self._clock.wait(self._room, left_s)
+        if self._closed:
+            raise _closed_error()
+
+    # --- ends -----------------------------------------------------------------------------
+
+    def _cancel(self, job: Job) -> bool:
+        with self._lock:
+            if not self._leave(job):
+                return False
+        job.future.complete_cancelled()
+        job.lane.tidy()
+        self._changed.give()
+        return True
+
+    def _fail(self, job: Job, error: Exception) -> bool:
+        """End a waiting job with an error; False if it does not wait any more."""
+        with self._lock:
+            if not self._leave(job):
+                return False
+        # Callbacks may block, or call the client again: not on the dispatcher.
+        if not self._on_worker(job.future.complete, None, error):
+            job.future.complete(None, error)
+        return True
+
+    def _wait_until_idle(self, timeout_s: float) -> bool:
+        until_s = self._clock.monotonic() + timeout_s
+        with self._lock:
+            while self._running and (left_s := until_s - self._clock.monotonic()) > 0.0:
+                self._clock.wait(self._idle, left_s)
+            return not self._running
+
+    # --- threads and process --------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Make the threads, once. Called with the lock held."""
+        if self._executor is not None:
+            return
+        self._executor = ThreadPoolExecutor(
+            self._max_workers + _SPARE_THREADS, thread_name_prefix="customgroqchat-worker"
+        )
+        # The dispatcher holds the manager only while it steps, and is woken when it is gone.
+        weakref.finalize(self, self._changed.give).atexit = False
+        threading.Thread(
+            target=_dispatch,
+            args=(weakref.ref(self), self._changed, self._clock),
+            name="customgroqchat-dispatcher",
+            daemon=True,
+        ).start()
+
+    def _on_worker(self, function: Callable[..., None], *args: Any) -> bool:
+        """Have a worker call it; False if there are no workers any more."""
+        try:
+            assert self._executor is not None
+            self._executor.submit(function, *args)
+        except RuntimeError:  # shut down by close(), or by the interpreter's end
+            return False
+        return True
+
+    def after_fork(self) -> None:
+        """In a forked child: forget jobs and threads, which live on in the parent."""
+        self._reset()
+
+    def at_exit(self) -> None:
+        """At the interpreter's end: close, without waiting for what still runs."""
+        self.close(timeout_s=0.0)
+
+
+def _dispatch(reference: weakref.ref[QueueManager], changed: Signal, clock: Clock) -> None:
+    while (manager := reference()) is not None and not manager._closed:
+        next_s = manager.step()
+        del manager
+        changed.wait(None if next_s is None else next_s - clock.monotonic())
+
+
+def _wait_too_long(job: Job, wait: Wait, now: float) -> RateLimitExceededException:
+    assert job.give_up_s is not None
+    what = f"{wait.dimension} limit" if wait.dimension else "service"
+    return RateLimitExceededException(
+        f"The {what} lets this request pass in {wait.wait_s:.3f} s, later than its max_wait allows "
+        f"({max(0.0, job.give_up_s - now):.3f} s from now).",
+        dimension=wait.dimension,
+        limit=wait.limit,
+        used=wait.used,
+        requested=wait.requested,
+        retry_after=wait.wait_s,
+        waited=now - job.born_s,
+        hint="Try again after retry_after seconds, or allow a longer max_wait.",
+    )
+
+
+def _waited_too_long(job: Job, now: float) -> RateLimitExceededException:
+    wait, until_s = job.lane.waits or (Wait(0.0), now)
+    return RateLimitExceededException(
+        f"The request could not be sent within its max_wait: it waited {now - job.born_s:.3f} s "
+        "behind others.",
+        dimension=wait.dimension,
+        limit=wait.limit,
+        retry_after=max(0.0, until_s - now),
+        waited=now - job.born_s,
+        hint="Allow a longer max_wait, give it a higher priority, or send less at once.",
+    )
+
+
+def _closed_error() -> ClientClosedException:
+    return ClientClosedException("The client is closed.", hint="Make a new client.")

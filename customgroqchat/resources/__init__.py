@@ -1,0 +1,1 @@
+"""The paths of the official SDK: ``client.chat.completions.create``, ``client.models.list``."""

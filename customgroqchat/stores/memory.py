@@ -1,0 +1,124 @@
+"""Bucket levels in this process's memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Mapping
+
+from .._bucket import WINDOWS_S, Bucket
+from .._clock import Clock
+from .base import BucketState, Costs, Decision
+
+_ADMITTED = Decision(admitted=True)
+
+
+class _Scope:
+    __slots__ = ("blocked_until", "buckets")
+
+    def __init__(self) -> None:
+        self.buckets: dict[str, Bucket] = {}
+        self.blocked_until = float("-inf")
+
+
+class MemoryStore:
+    """Buckets behind one lock, for the threads of one process.
+
+    Args:
+        clock: Where the time comes from.
+        margin_s: Seconds' worth of refill that every admission holds back. Two requests do not
+            take equally long to the server, and the one that overtakes finds less there than was
+            counted here. It costs this much of the bucket once, not a share of the rate.
+    """
+
+    def __init__(self, clock: Clock | None = None, margin_s: float = 0.25) -> None:
+        self._clock = clock or Clock()
+        self._margin_s = margin_s
+        self._lock = threading.Lock()
+        self._scopes: dict[Hashable, _Scope] = {}
+
+    def set_limits(self, scope: Hashable, limits: Mapping[str, int | None]) -> None:
+        """Create, resize or (None) remove buckets. What is in use stays in use."""
+        now = self._clock.monotonic()
+        with self._lock:
+            buckets = self._scope(scope).buckets
+            for dimension, limit in limits.items():
+                if limit is None:
+                    buckets.pop(dimension, None)
+                elif dimension in buckets:
+                    buckets[dimension].set_limit(limit, now)
+                else:
+                    buckets[dimension] = Bucket(limit, WINDOWS_S[dimension], now)
+
+    def reserve(self, scope: Hashable, costs: Costs) -> Decision:
+        """Take the costs from all buckets of the scope, or from none."""
+        now = self._clock.monotonic()
+        with self._lock:
+            state = self._scope(scope)
+            decision = self._decide(state, costs, now)
+            if decision.admitted:
+                for dimension, bucket in state.buckets.items():
+                    bucket.add(-costs.get(dimension, 0.0), now)
+            return decision
+
+    def wait_s(self, scope: Hashable, costs: Costs) -> Decision:
+        """Tell what :meth:`reserve` would answer, taking nothing."""
+        now = self._clock.monotonic()
+        with self._lock:
+            return self._decide(self._scope(scope), costs, now)
+
+    def give_back(self, scope: Hashable, amounts: Costs) -> None:
+        """Return amounts to the buckets; negative ones are taken, whatever the level."""
+        now = self._clock.monotonic()
+        with self._lock:
+            buckets = self._scope(scope).buckets
+            for dimension, amount in amounts.items():
+                if dimension in buckets:
+                    buckets[dimension].add(amount, now)
+
+    def lower(self, scope: Hashable, dimension: str, level: float) -> None:
+        """Lower one bucket to a level, if it stands higher."""
+        now = self._clock.monotonic()
+        with self._lock:
+            bucket = self._scope(scope).buckets.get(dimension)
+            if bucket is not None and bucket.refill(now) > level:
+                bucket.set_level(level, now)
+
+    def block(self, scope: Hashable, wait_s: float) -> None:
+        """Admit nothing in this scope for so many seconds (the longest block counts)."""
+        now = self._clock.monotonic()
+        with self._lock:
+            state = self._scope(scope)
+            state.blocked_until = max(state.blocked_until, now + wait_s)
+
+    def snapshot(self, scope: Hashable) -> dict[str, BucketState]:
+        """Return all buckets of the scope, brought up to this instant."""
+        now = self._clock.monotonic()
+        with self._lock:
+            return {
+                dimension: BucketState(bucket.limit, bucket.refill(now), bucket.window_s)
+                for dimension, bucket in self._scope(scope).buckets.items()
+            }
+
+    def reset_locks(self) -> None:
+        """Replace the lock, in a forked child: a thread that is not there may hold the old one."""
+        self._lock = threading.Lock()
+
+    def _scope(self, scope: Hashable) -> _Scope:
+        state = self._scopes.get(scope)
+        if state is None:
+            state = self._scopes[scope] = _Scope()
+        return state
+
+    def _decide(self, state: _Scope, costs: Costs, now: float) -> Decision:
+        longest = _ADMITTED
+        blocked_s = state.blocked_until - now
+        if blocked_s > 0.0:
+            longest = Decision(False, blocked_s)
+        for dimension, bucket in state.buckets.items():
+            cost = costs.get(dimension, 0.0)
+            if not cost:
+                continue
+            wait_s = bucket.wait_s(cost, now, self._margin_s)
+            if wait_s > longest.wait_s:
+                longest = Decision(False, wait_s, dimension, bucket.limit, bucket.level)
+        return longest
