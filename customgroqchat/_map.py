@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def map_ordered(
     start: Callable[[T], Future[Any]], items: Iterable[T], look_ahead: int
-) -> Iterator[Future[Any]]:
+) -> Generator[Future[Any], None, None]:
     """Start each item, and yield the ended futures in the order of the items.
 
     Blocks in ``next()`` until the next one has ended. No more than ``look_ahead`` are begun and
@@ -34,7 +34,7 @@ def map_ordered(
 
 def map_unordered(
     start: Callable[[T], Future[Any]], items: Iterable[T], look_ahead: int
-) -> Iterator[Future[Any]]:
+) -> Generator[Future[Any], None, None]:
     """Like :func:`map_ordered`, but whichever ends first is yielded first."""
     begun: set[Future[Any]] = set()
     ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()

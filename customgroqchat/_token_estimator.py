@@ -52,46 +52,51 @@ _SHAPES = _byte_table(
 # cheap, which the negative weights of runs give back. Long runs of letters are no
 # words but encoded data, or a language that writes long compounds.
 _SHAPE_WEIGHTS = {
-    b"a": 58,
-    b"A": 402,
-    b"0": 440,
-    b"\t": 772,
-    b"\n": 574,
-    b".": 907,
-    b"(": 1167,
+    b"a": 54,
+    b"A": 385,
+    b"0": 420,
     b"x": 1000,
-    b" a": 735,
-    b" 0": 1394,
-    b' "': 1331,
-    b" -": 1202,
-    b" +": 1008,
-    b" U": 650,
-    b"a0": 638,
-    b"a\n": 995,
-    b"Aa": 576,
-    b"A0": 2424,
-    b"0a": 711,
-    b"0\n": 925,
-    b"-a": 962,
-    b"-0": 1674,
-    b"+a": 1254,
-    b'+"': 1321,
-    b'"a': 319,
-    b'" ': 1049,
-    b"\n(": -1537,
-    b"\n\n": -776,
-    b"((": -1704,
-    b"..": -912,
-    b"000": -429,
-    b"AAAAAAA": -1709,
-    b"a" * 16: 3818,
-    b" " * 16: 113,
+    b"\t": 822,
+    b"\n": 388,
+    b".": 943,
+    b"(": 1087,
+    b"-": 167,
+    b"+": 415,
+    b" a": 739,
+    b" 0": 1234,
+    b' "': 1468,
+    b" -": 1142,
+    b" +": 504,
+    b" U": 646,
+    b"a0": 571,
+    b"a\n": 945,
+    b"Aa": 602,
+    b"A0": 2338,
+    b"0a": 777,
+    b"0\n": 1023,
+    b"-a": 814,
+    b"-0": 1313,
+    b"+a": 1100,
+    b'+"': 877,
+    b'"a': 296,
+    b'" ': 907,
+    b"\n(": -900,
+    b'""': 30,
+    b"--": -269,
+    b"++": -671,
+    b"..": -1064,
+    b"((": -1400,
+    b"\n\n": -400,
+    b"000": -240,
+    b"A" * 7: -1628,
+    b"a" * 16: 3785,
+    b" " * 16: 192,
 }
 
 # Letters that are common in English come in long tokens, the rest in short ones: this
 # is what tells English from Polish or Indonesian without looking at any word.
 _LETTERS = _byte_table({"t": b"chot", "l": b"almgwxq", "v": b"vk", "z": b"jz"})
-_LETTER_WEIGHTS = {b"t": -84, b"l": 127, b"v": 404, b"z": 1076}
+_LETTER_WEIGHTS = {b"t": -78, b"l": 136, b"v": 398, b"z": 1113}
 
 _SCRIPTS = _byte_table(
     {
@@ -114,30 +119,30 @@ _SCRIPTS = _byte_table(
     }
 )
 _SCRIPT_WEIGHTS = {
-    b"p": 1474,
-    b"l": 938,
-    b"e": 1005,
-    b"g": 300,
-    b"c": 207,
-    b"m": 770,
-    b"h": 357,
-    b"r": 235,
+    b"p": 1461,
+    b"l": 943,
+    b"e": 995,
+    b"g": 301,
+    b"c": 208,
+    b"m": 773,
+    b"h": 360,
+    b"r": 238,
     b"i": 305,
     b"v": 277,
-    b"s": 947,
-    b"k": 655,
-    b"z": 867,
-    b"n": 519,
-    b"f": 750,
-    b"M": 1288,
+    b"s": 915,
+    b"k": 654,
+    b"z": 874,
+    b"n": 521,
+    b"f": 741,
+    b"M": 1296,
 }
 
 # Letters that share a lead byte with a better-known script but cost more than it.
 _RARE_LETTERS = {
-    **{letter.encode(): 962 for letter in "\u0456\u0457\u0458"},  # Ukrainian, Serbian
+    **{letter.encode(): 953 for letter in "\u0456\u0457\u0458"},  # Ukrainian, Serbian
     **{bytes([0xE0, byte]): 215 for byte in (0xA8, 0xA9, 0xB6, 0xB7)},  # Gurmukhi, Sinhala
-    **{bytes([0xE0, byte]): 95 for byte in (0xB0, 0xB1, 0xB8, 0xB9)},  # Telugu, Thai
-    **{bytes([0xE0, byte]): 794 for byte in (0xAC, 0xAD, *range(0xBC, 0xC0))},  # Odia, Tibetan
+    **{bytes([0xE0, byte]): 94 for byte in (0xB0, 0xB1, 0xB8, 0xB9)},  # Telugu, Thai
+    **{bytes([0xE0, byte]): 795 for byte in (0xAC, 0xAD, *range(0xBC, 0xC0))},  # Odia, Tibetan
 }
 
 

@@ -24,7 +24,7 @@ IMAGE_TOKENS = 1600
 
 _DIGIT = re.compile(r"\d")
 _DIGIT_GROUP = re.compile(r"\d{1,3}")
-_THOUGHTS = re.compile(r"<think>.*?</think>\s*", re.DOTALL)
+_END_OF_THOUGHTS = "</think>"
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ class Family:
         return tokens
 
     def _content(self, message: Message) -> str:
-        text = message.content.text.strip()
+        text = message.content.text
         if self.drops_thoughts and message.role == "assistant":
-            return _THOUGHTS.sub("", text)
-        return text
+            text = text.rpartition(_END_OF_THOUGHTS)[2]
+        return text.strip()
 
     def _frame(self, request: Request) -> int:
         tokens = self.without_reasoning if request.reasoning_effort == "none" else 0
@@ -131,7 +131,7 @@ class Harmony(Family):
 
 
 #: A model that nobody has measured: as dear as the dearest template in service.
-UNKNOWN = Family("unknown", base=66, per_message=5, tools_base=180, is_known=False)
+UNKNOWN = Family("unknown", base=66, per_message=5, tools_base=180, reply=10, is_known=False)
 
 # The first family with a mark in the model's name is taken, so the longer marks come first.
 FAMILIES = (

@@ -42,15 +42,17 @@ class Call(NamedTuple):
 
     name: str
     arguments: str
+    id: str = ""
 
 
 class Message(NamedTuple):
-    """One message of a conversation. ``name`` is the function whose result it is, if told."""
+    """One message of a conversation. A tool's result has the id of the call that it ``answers``."""
 
     role: str
     content: Content
     calls: tuple[Call, ...] = ()
     name: str = ""
+    answers: str = ""
 
 
 class Request(NamedTuple):
@@ -127,7 +129,15 @@ def read_messages(messages: object) -> tuple[Message, ...]:
     """Read a conversation. Raises TypeError unless it is a list of mappings."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise TypeError(f"messages must be a list of messages, not {type(messages).__name__}")
-    return tuple(map(read_message, messages))
+    return _with_names(tuple(map(read_message, messages)))
+
+
+def _with_names(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Tell each result whose it is, as the model is told, where only the call's id says so."""
+    names = {call.id: call.name for message in messages for call in message.calls}
+    if not names:
+        return messages
+    return tuple(m._replace(name=m.name or names.get(m.answers, "")) for m in messages)
 
 
 def read_message(message: object) -> Message:
@@ -143,6 +153,7 @@ def read_message(message: object) -> Message:
         Content(content) if isinstance(content, str) else read_content(content),
         _calls(message),
         str(message.get("name") or ""),
+        str(message.get("tool_call_id") or ""),
     )
 
 
@@ -182,18 +193,21 @@ def _read_part(part: object) -> Content:
 
 def _calls(message: Mapping[str, object]) -> tuple[Call, ...]:
     calls = message.get("tool_calls")
-    if not isinstance(calls, (list, tuple)):
-        calls = []
-    functions = [_function_of(call) for call in calls]
+    read = [_read_call(call) for call in calls] if isinstance(calls, (list, tuple)) else []
     if message.get("function_call"):  # the older way of calling
-        functions.append(message["function_call"])
-    return tuple(_read_call(function) for function in functions)
+        read.append(_read_call({"function": message["function_call"]}))
+    return tuple(read)
 
 
-def _read_call(function: object) -> Call:
+def _read_call(call: object) -> Call:
+    function = _function_of(call)
     if not isinstance(function, Mapping):
         return Call("", compact_json(function))
-    return Call(str(function.get("name") or ""), compact_json(function.get("arguments") or ""))
+    return Call(
+        str(function.get("name") or ""),
+        compact_json(function.get("arguments") or ""),
+        str(call.get("id") or "") if isinstance(call, Mapping) else "",
+    )
 
 
 def _functions(payload: Mapping[str, object]) -> tuple[object, ...]:

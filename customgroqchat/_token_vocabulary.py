@@ -73,7 +73,7 @@ _CHUNK_CHARS = 50_000
 _encodings: dict[str, Encoding] = {}
 _locks: dict[str, threading.Lock] = {}
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows have it
     # Another thread of the parent may hold one, and does not exist in the child.
     os.register_at_fork(after_in_child=_locks.clear)
 

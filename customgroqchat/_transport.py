@@ -83,7 +83,8 @@ class Transport(HTTPAdapter):
 
     def __init__(self, pool_size: int) -> None:
         self.in_flight = InFlight()
-        self._pools: dict[tuple[str, Any, Any], Any] = {}
+        self._pools: dict[tuple[Any, ...], Any] = {}
+        self._targets: dict[tuple[Any, ...], str] = {}
         super().__init__(pool_connections=16, pool_maxsize=pool_size)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -110,6 +111,26 @@ class Transport(HTTPAdapter):
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
             self._pools[key] = pool
         return pool
+
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        """Return what to ask the server for; found once for each address."""
+        key = (request.url, id(proxies))
+        target = self._targets.get(key)
+        if target is None:
+            target = self._targets[key] = super().request_url(request, proxies)
+        return target
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        """Return the response without a jar of cookies, and with the headers as they are."""
+        response = requests.Response()
+        response.status_code = resp.status
+        response.headers = resp.headers
+        response.raw = resp
+        response.reason = resp.reason
+        response.url = req.url
+        response.request = req
+        return response
 
 
 def _tracked_pools(in_flight: InFlight) -> dict[str, type[HTTPConnectionPool]]:

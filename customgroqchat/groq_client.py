@@ -5,6 +5,7 @@ This is the only place where the parts are put together.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -28,7 +29,7 @@ from .rate_limit_handler import RateLimitHandler
 from .request_handler import Convert, RequestHandler, RequestOptions
 from .resources.chat import Chat
 from .resources.models import Models
-from .stores import Store
+from .stores import MemoryStore, Store
 from .token_counter import TokenCount, TokenCounter
 
 _log = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ class GroqClient:
         self._config = ConfigLoader(config).load(**self._arguments)
         self._clock = clock or Clock()
         self._counter = token_counter or TokenCounter()
-        self._limiter = RateLimitHandler(self._config, store)
+        self._limiter = RateLimitHandler(self._config, store or MemoryStore(self._clock))
         self._api = APIClient(
             api_key=self._config.api_key,
             base_url=self._config.base_url,
@@ -204,7 +205,7 @@ class GroqClient:
             "max_completion_tokens": max_completion_tokens,
             **parameters,
         }
-        options = self._options(priority, max_wait, timeout, tag, self._config.max_wait)
+        options = RequestOptions(priority, self._max_wait(max_wait), timeout, tag)
         answer: ChatCompletion = self._wait_for(payload, options, ChatCompletion.wrap, callback)
         return answer
 
@@ -238,7 +239,7 @@ class GroqClient:
             **parameters,
         }
         payload = to_chat_payload(model_name, prompt, wanted)
-        options = self._options(priority, max_wait, timeout, tag, self._config.max_wait)
+        options = RequestOptions(priority, self._max_wait(max_wait), timeout, tag)
         answer: TextCompletion = self._wait_for(payload, options, to_text_completion, callback)
         return answer
 
@@ -265,12 +266,10 @@ class GroqClient:
         Returns:
             A ``concurrent.futures.Future`` of the answer. It can be cancelled until it is sent.
         """
-        payload = {"model": model_name, "messages": messages, **parameters}
-        options = self._options(priority, max_wait, timeout, tag, None)
-        future = self._handler.submit(payload, options, ChatCompletion.wrap)
-        if callback is not None:
-            future.add_done_callback(functools.partial(_call_back, callback))
-        return future
+        options = RequestOptions(
+            priority, max_wait, timeout, tag, wait_for_room=max_wait is not None
+        )
+        return self._queue(model_name, messages, parameters, options, callback)
 
     def map(
         self,
@@ -300,12 +299,13 @@ class GroqClient:
         if self._config.max_queue:
             ahead = min(ahead, self._config.max_queue)
         run = map_ordered if ordered else map_unordered
-        futures = run(lambda request: self._start({**common, **request}), requests, ahead)
-        for future in futures:
-            error = _outcome(future)
-            if isinstance(error, GroqError) and not return_exceptions:
-                raise error
-            yield error
+        start = functools.partial(self._start, _with_model_name(common))
+        with contextlib.closing(run(start, requests, ahead)) as futures:
+            for future in futures:
+                outcome = _outcome(future)
+                if isinstance(outcome, BaseException) and not return_exceptions:
+                    raise outcome
+                yield outcome
 
     def cancel(self, request: Future[Any] | int | None = None, *, tag: str | None = None) -> int:
         """Cancel requests that were not sent yet; return how many.
@@ -438,16 +438,8 @@ class GroqClient:
 
     # --- inside ---------------------------------------------------------------------------
 
-    def _options(
-        self,
-        priority: Priority,
-        max_wait: float | NotGiven | None,
-        timeout: Timeout,
-        tag: str | None,
-        default_max_wait: float | None,
-    ) -> RequestOptions:
-        wait = default_max_wait if isinstance(max_wait, NotGiven) else max_wait
-        return RequestOptions(priority, wait, timeout, tag)
+    def _max_wait(self, max_wait: float | NotGiven | None) -> float | None:
+        return self._config.max_wait if isinstance(max_wait, NotGiven) else max_wait
 
     def _wait_for(
         self,
@@ -471,17 +463,52 @@ class GroqClient:
             raise outcome
         return outcome
 
-    def _start(self, request: Mapping[str, Any]) -> RequestFuture:
-        arguments = dict(request)
-        if "model" in arguments:
-            arguments.setdefault("model_name", arguments.pop("model"))
-        return self.submit(**arguments)
+    def _queue(
+        self,
+        model_name: Any,
+        messages: Any,
+        parameters: Mapping[str, Any],
+        options: RequestOptions,
+        callback: Callback | None,
+    ) -> RequestFuture:
+        payload = {"model": model_name, "messages": messages, **parameters}
+        future = self._handler.submit(payload, options, ChatCompletion.wrap)
+        if callback is not None:
+            future.add_done_callback(functools.partial(_call_back, callback))
+        return future
+
+    def _start(self, common: Mapping[str, Any], request: Mapping[str, Any]) -> Future[Any]:
+        """Queue one request of a map; what is wrong with it is its outcome."""
+        arguments = {**common, **_with_model_name(request)}
+        try:
+            return self._queue(
+                arguments.pop("model_name", None),
+                arguments.pop("messages", None),
+                options=_options_out_of(arguments),
+                callback=arguments.pop("callback", None),
+                parameters=arguments,
+            )
+        except GroqError as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
 
     def _get(self, path: str) -> APIResponse:
         request = APIRequest(
             "GET", path, base_url=self._config.base_url, api_key=self._config.api_key
         )
         return self._api.send(request)
+
+
+def _with_model_name(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request of a map under the names of ``submit``: ``model`` is ``model_name``."""
+    return {("model_name" if name == "model" else name): value for name, value in request.items()}
+
+
+def _options_out_of(arguments: dict[str, Any]) -> RequestOptions:
+    """Take the options of this client out of a request's arguments."""
+    names = ("priority", "max_wait", "timeout", "tag")
+    return RequestOptions(**{name: arguments.pop(name) for name in names if name in arguments})
 
 
 def _outcome(future: Future[Any]) -> Any:

@@ -97,12 +97,12 @@ class QueueManager:
         level: int,
         *,
         max_wait_s: float | None = None,
+        wait_for_room: bool | None = None,
         tag: str | None = None,
     ) -> RequestFuture:
         """Queue a job.
 
-        Blocks only while the queue is full, at most ``max_wait_s`` seconds (None: not at all, it
-        raises at once).
+        Blocks only while the queue is full, and only if told to wait for room.
 
         Args:
             work: What *admit* and *run* shall be given.
@@ -110,6 +110,8 @@ class QueueManager:
             level: Its priority; smaller is sooner.
             max_wait_s: Seconds after which, if it was not admitted, it ends with
                 RateLimitExceededException; None waits as long as it takes.
+            wait_for_room: Whether to wait for room in a full queue, at most ``max_wait_s``
+                seconds, or to raise at once. By default it waits if a ``max_wait_s`` is given.
             tag: Kept on the future, and a handle for :meth:`cancel`.
 
         Raises:
@@ -118,8 +120,9 @@ class QueueManager:
         """
         born_s = self._clock.monotonic()
         give_up_s = None if max_wait_s is None else born_s + max_wait_s
+        waits = max_wait_s is not None if wait_for_room is None else wait_for_room
         with self._lock:
-            self._wait_for_room(give_up_s)
+            self._wait_for_room(give_up_s if waits else born_s)
             job = Job(work, self._lane(lane), level, born_s, next(self._serials), tag)
             job.future = RequestFuture(job, self._cancel)
             job.rank = rank(level, born_s, self._ageing_s)
@@ -341,8 +344,8 @@ class QueueManager:
 
     def _wait_for_room(self, until_s: float | None) -> None:
         while not self._closed and self._max_queue and self._waiting >= self._max_queue:
-            left_s = 0.0 if until_s is None else until_s - self._clock.monotonic()
-            if left_s <= 0.0:
+            left_s = None if until_s is None else until_s - self._clock.monotonic()
+            if left_s is not None and left_s <= 0.0:
                 raise QueueFullException(
                     f"The queue is full: {self._waiting} requests wait already.",
                     limit=self._max_queue,

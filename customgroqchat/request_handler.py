@@ -46,12 +46,15 @@ class RequestOptions:
         max_wait: Seconds that the request may wait before it is sent; None waits without bound.
         timeout: Seconds, one number or (connect, read); None takes the configured one.
         tag: A name for a group of requests, to cancel them together.
+        wait_for_room: If the queue is full, wait for room as long as ``max_wait`` allows; else
+            raise at once.
     """
 
     priority: Priority = "normal"
     max_wait: float | None = None
     timeout: Timeout = None
     tag: str | None = None
+    wait_for_room: bool = True
 
 
 class Work:
@@ -126,7 +129,7 @@ class RequestHandler:
     ) -> RequestFuture:
         """Check a chat payload and queue it.
 
-        Does not block, unless the queue is full and ``options.max_wait`` allows to wait for room.
+        Does not block, unless the queue is full and the options say to wait for room.
 
         Args:
             payload: What the service shall be sent; entries that are None are left out.
@@ -147,7 +150,12 @@ class RequestHandler:
         if options.max_wait is not None:
             work.give_up_s = work.born_s + options.max_wait
         return self.queue.submit(
-            work, work.scope, level, max_wait_s=options.max_wait, tag=options.tag
+            work,
+            work.scope,
+            level,
+            max_wait_s=options.max_wait,
+            wait_for_room=options.wait_for_room,
+            tag=options.tag,
         )
 
     def prepare(
@@ -213,9 +221,10 @@ class RequestHandler:
             raise
         self._limiter.observe(reservation, parse_limit_headers(response.headers))
         self._settle(reservation, response)
-        if not isinstance(response.data, dict):
-            raise _not_an_object(response)
-        return work.convert(response.data)
+        try:
+            return work.convert(response.data)
+        except (AttributeError, KeyError, TypeError, ValueError) as fault:
+            raise _not_understood(response) from fault
 
     # --- after an attempt -------------------------------------------------------------------
 
@@ -286,9 +295,10 @@ def _usage(data: Any) -> Usage | None:
     return Usage(prompt, completion, cached if isinstance(cached, int) else 0)
 
 
-def _not_an_object(response: APIResponse) -> APIResponseValidationError:
+def _not_understood(response: APIResponse) -> APIResponseValidationError:
     return APIResponseValidationError(
-        f"HTTP {response.status_code}, but the answer is no JSON object: {response.data!r:.80}",
+        f"HTTP {response.status_code}, but the answer is not of the API's form: "
+        f"{response.data!r:.80}",
         status_code=response.status_code,
         body=response.data,
         request_id=response.request_id,

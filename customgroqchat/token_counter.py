@@ -197,13 +197,14 @@ class TokenCounter:
         content = read_content(text)
         family = _family(model)
         tokens = family.count_text(content.text, tokenizer.measure)
-        # Without a model, the vocabulary is the only one that can be meant.
+        # Without a model, ours is the vocabulary that is meant, and there is no template to know.
         vocabulary = self._spec.name if model is None else family.vocabulary
+        guessed = bool(content.images) or not (model is None or family.is_known)
         return _verdict(
             tokens + IMAGE_TOKENS * content.images,
             tokenizer.source,
             exact=content.plain and tokenizer.source == vocabulary,
-            margin=_margin(tokenizer, family, content.images, _MARGINS_TEXT),
+            margin=_margin(tokenizer, guessed, _MARGINS_TEXT),
         )
 
     def count_message(self, message: Mapping[str, object], model: str | None = None) -> TokenCount:
@@ -249,7 +250,7 @@ class TokenCounter:
             tokens,
             tokenizer.source,
             exact=False,
-            margin=_margin(tokenizer, family, 0, _MARGINS_TEXT),
+            margin=_margin(tokenizer, not family.is_known, _MARGINS_TEXT),
         )
 
     # -- requests -------------------------------------------------------------------------
@@ -299,7 +300,7 @@ class TokenCounter:
             tokens + IMAGE_TOKENS * images,
             tokenizer.source,
             exact=plain and tokenizer.source == family.vocabulary,
-            margin=_margin(tokenizer, family, images, margins),
+            margin=_margin(tokenizer, bool(images) or not family.is_known, margins),
         )
 
 
@@ -307,12 +308,8 @@ def _family(model: object) -> Family:
     return family_of(model) if isinstance(model, str) else UNKNOWN
 
 
-def _margin(
-    tokenizer: _Tokenizer, family: Family, images: int, margins: tuple[float, float]
-) -> float:
-    if images or not family.is_known:
-        return _MARGIN_GUESSED
-    return margins[tokenizer is _ESTIMATOR]
+def _margin(tokenizer: _Tokenizer, guessed: bool, margins: tuple[float, float]) -> float:
+    return _MARGIN_GUESSED if guessed else margins[tokenizer is _ESTIMATOR]
 
 
 def _verdict(tokens: float, source: str, *, exact: bool, margin: float) -> TokenCount:
