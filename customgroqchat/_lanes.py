@@ -132,6 +132,7 @@ class Job:
         "give_up_s",
         "lane",
         "level",
+        "model",
         "rank",
         "serial",
         "state",
@@ -140,7 +141,14 @@ class Job:
     )
 
     def __init__(
-        self, work: Any, lane: Lane, level: int, born_s: float, serial: int, tag: str | None
+        self,
+        work: Any,
+        lane: Lane,
+        level: int,
+        born_s: float,
+        serial: int,
+        tag: str | None = None,
+        model: str | None = None,
     ) -> None:
         self.work = work
         self.lane = lane
@@ -148,6 +156,7 @@ class Job:
         self.born_s = born_s
         self.serial = serial
         self.tag = tag
+        self.model = model
         self.rank = 0.0
         self.give_up_s: float | None = None
         self.state = State.QUEUED

@@ -173,7 +173,7 @@ class ChatCompletion(APIObject):
     created: int
     model: str
     choices: list[Choice]
-    usage: CompletionUsage | None
+    usage: CompletionUsage
     system_fingerprint: str | None
     service_tier: str | None
     x_groq: APIObject | None
@@ -199,7 +199,7 @@ class TextCompletion(APIObject):
     created: int
     model: str
     choices: list[TextChoice]
-    usage: CompletionUsage | None
+    usage: CompletionUsage
     system_fingerprint: str | None
 
 

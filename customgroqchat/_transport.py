@@ -112,7 +112,6 @@ class Transport(HTTPAdapter):
             self._pools[key] = pool
         return pool
 
-
     def request_url(self, request: Any, proxies: Any) -> str:
         """Return what to ask the server for; found once for each address."""
         key = (request.url, id(proxies))

@@ -20,7 +20,7 @@
     │       └── APITimeoutError           no answer in time
     ├── RateLimitExceededException        a limit is used up: the wait would be longer than allowed,
     │                                     or (its subclass RateLimitError) the service refused
-    └── ClientError                       said by this client; nothing was sent
+    └── ClientError                       said by this client itself
         ├── ConfigLoaderException             the configuration is wrong
         ├── InvalidRequestException           the request is wrong (also a ValueError)
         ├── ModelNotFoundException            the configuration does not know the model

@@ -261,7 +261,8 @@ class GroqClient:
 
         Takes the keywords of :meth:`chat_completion`, except that a request waits as long as it
         takes if no ``max_wait`` is given, that a full queue then raises at once, and that
-        ``callback`` is called on another thread. From any thread, and from callbacks.
+        ``callback`` is called by whichever thread ends the request: a worker, as a rule. From any
+        thread, and from callbacks.
 
         Returns:
             A ``concurrent.futures.Future`` of the answer. It can be cancelled until it is sent.
@@ -400,8 +401,9 @@ class GroqClient:
         """Read the configuration anew (or another one) and use it from now on.
 
         Models, limits, keys and addresses change for requests that are submitted later; what is
-        queued or on its way is not disturbed. Workers, queue size, proxies and certificates are
-        fixed when the client is made. If the new configuration is wrong, the old one stays.
+        queued or on its way is not disturbed. What the client was made of stays: workers, queue
+        size, ageing, timeout, retries, proxies, certificates and default headers. If the new
+        configuration is wrong, the old one stays.
 
         Raises:
             ConfigLoaderException: something in it is wrong; it lists all of it.

@@ -99,6 +99,7 @@ class QueueManager:
         max_wait_s: float | None = None,
         wait_for_room: bool | None = None,
         tag: str | None = None,
+        model: str | None = None,
     ) -> RequestFuture:
         """Queue a job.
 
@@ -113,6 +114,7 @@ class QueueManager:
             wait_for_room: Whether to wait for room in a full queue, at most ``max_wait_s``
                 seconds, or to raise at once. By default it waits if a ``max_wait_s`` is given.
             tag: Kept on the future, and a handle for :meth:`cancel`.
+            model: What the errors of this manager shall name, if there is one.
 
         Raises:
             QueueFullException: the queue is full.
@@ -123,7 +125,7 @@ class QueueManager:
         waits = max_wait_s is not None if wait_for_room is None else wait_for_room
         with self._lock:
             self._wait_for_room(give_up_s if waits else born_s)
-            job = Job(work, self._lane(lane), level, born_s, next(self._serials), tag)
+            job = Job(work, self._lane(lane), level, born_s, next(self._serials), tag, model)
             job.future = RequestFuture(job, self._cancel)
             job.rank = rank(level, born_s, self._ageing_s)
             job.give_up_s = give_up_s
@@ -437,6 +439,7 @@ def _wait_too_long(job: Job, wait: Wait, now: float) -> RateLimitExceededExcepti
         used=wait.used,
         requested=wait.requested,
         retry_after=wait.wait_s,
+        model=job.model,
         waited=now - job.born_s,
         hint="Try again after retry_after seconds, or allow a longer max_wait.",
     )
@@ -450,6 +453,7 @@ def _waited_too_long(job: Job, now: float) -> RateLimitExceededException:
         dimension=wait.dimension,
         limit=wait.limit,
         retry_after=max(0.0, until_s - now),
+        model=job.model,
         waited=now - job.born_s,
         hint="Allow a longer max_wait, give it a higher priority, or send less at once.",
     )

@@ -262,7 +262,7 @@ class RateLimitHandler:
             if used is not None:
                 self._store.lower(scope, error.dimension, error.limit - used)
         if isinstance(error, RateLimitError) and error.retry_after:
-            self._store.block(scope, error.retry_after)
+            self._store.block(scope, error.retry_after, error.dimension)
 
     # --- configuration and status ---------------------------------------------------------
 

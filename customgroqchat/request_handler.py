@@ -156,6 +156,7 @@ class RequestHandler:
             max_wait_s=options.max_wait,
             wait_for_room=options.wait_for_room,
             tag=options.tag,
+            model=work.scope.model,
         )
 
     def prepare(

@@ -20,7 +20,8 @@ class Decision(NamedTuple):
     Attributes:
         admitted: They were taken from every bucket (else from none).
         wait_s: Seconds until they fit, if nothing else is taken; infinite if they never will.
-        dimension: The bucket that takes longest, or None: the scope is blocked as a whole.
+        dimension: The bucket that takes longest, or for which the scope is blocked; None if it
+            is blocked for an unknown one.
         limit: The capacity of that bucket.
         level: Its level.
     """
@@ -64,8 +65,11 @@ class Store(Protocol):
     def lower(self, scope: Hashable, dimension: str, level: float) -> None:
         """Lower one bucket to a level, if it stands higher."""
 
-    def block(self, scope: Hashable, wait_s: float) -> None:
-        """Admit nothing in this scope for so many seconds (the longest block counts)."""
+    def block(self, scope: Hashable, wait_s: float, dimension: str | None = None) -> None:
+        """Admit nothing in this scope for so many seconds, because of one of its buckets.
+
+        Of several blocks, the one that ends last counts.
+        """
 
     def snapshot(self, scope: Hashable) -> dict[str, BucketState]:
         """Return all buckets of the scope, brought up to this instant."""

@@ -13,11 +13,12 @@ _ADMITTED = Decision(admitted=True)
 
 
 class _Scope:
-    __slots__ = ("blocked_until", "buckets")
+    __slots__ = ("blocked_for", "blocked_until", "buckets")
 
     def __init__(self) -> None:
         self.buckets: dict[str, Bucket] = {}
         self.blocked_until = float("-inf")
+        self.blocked_for: str | None = None
 
 
 class MemoryStore:
@@ -83,12 +84,14 @@ class MemoryStore:
             if bucket is not None and bucket.refill(now) > level:
                 bucket.set_level(level, now)
 
-    def block(self, scope: Hashable, wait_s: float) -> None:
-        """Admit nothing in this scope for so many seconds (the longest block counts)."""
+    def block(self, scope: Hashable, wait_s: float, dimension: str | None = None) -> None:
+        """Admit nothing in this scope for so many seconds, because of one of its buckets."""
         now = self._clock.monotonic()
         with self._lock:
             state = self._scope(scope)
-            state.blocked_until = max(state.blocked_until, now + wait_s)
+            if now + wait_s > state.blocked_until:
+                state.blocked_until = now + wait_s
+                state.blocked_for = dimension
 
     def snapshot(self, scope: Hashable) -> dict[str, BucketState]:
         """Return all buckets of the scope, brought up to this instant."""
@@ -113,7 +116,11 @@ class MemoryStore:
         longest = _ADMITTED
         blocked_s = state.blocked_until - now
         if blocked_s > 0.0:
+            bucket = state.buckets.get(state.blocked_for or "")
             longest = Decision(False, blocked_s)
+            if bucket is not None:
+                level = bucket.refill(now)
+                longest = Decision(False, blocked_s, state.blocked_for, bucket.limit, level)
         for dimension, bucket in state.buckets.items():
             cost = costs.get(dimension, 0.0)
             if not cost:

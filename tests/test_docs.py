@@ -1,0 +1,328 @@
+"""What the pages and the README say holds: their code runs, their links lead somewhere."""
+
+from __future__ import annotations
+
+import builtins
+import doctest
+import importlib
+import inspect
+import io
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import pytest
+
+import customgroqchat
+from customgroqchat import (
+    BadRequestError,
+    GroqClient,
+    RateLimitExceededException,
+    exceptions,
+)
+from customgroqchat.testing import FakeClock, SimulatedGroq
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.rst")), *sorted(ROOT.glob("*.rst")), ROOT / "examples/README.rst"]
+NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
+
+# Limits that no page comes near, so that no page waits.
+GENEROUS = {"RPM": 60_000, "RPD": 1_000_000, "TPM": 6_000_000, "TPD": 60_000_000}
+# The file that a page shows, under the name by which its code loads it.
+FILES = {"docs/config_loader.rst": ("json", "groq.json")}
+
+
+# --- reading a page --------------------------------------------------------------------------
+
+
+class Block(NamedTuple):
+    """A piece of code of a page, and the line it begins on, from 0."""
+
+    line: int
+    text: str
+
+
+_BLOCK = re.compile(
+    r"^\.\. code-block:: (?P<language>\w+)\n\n(?P<code>(?:(?:[ \t]+.*)?\n)+)"
+    r"|^(?P<session>>>> .*\n(?:.+\n)*)",
+    re.MULTILINE,
+)
+
+
+def blocks(page: str, *languages: str) -> Iterator[Block]:
+    """Yield the blocks of these languages; ``"session"`` are the interactive ones."""
+    for match in _BLOCK.finditer(page):
+        language = match["language"] or "session"
+        kind = "code" if match["language"] else "session"
+        if language in languages:
+            line = page.count("\n", 0, match.start(kind))
+            yield Block(line, textwrap.dedent(match[kind]))
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# --- running a page --------------------------------------------------------------------------
+
+
+def run_code(name: str, block: Block, namespace: dict[str, Any]) -> None:
+    exec(compiled(name, block), namespace)
+
+
+def compiled(name: str, block: Block) -> CodeType:
+    """Compile a block so that a traceback shows the line of the page."""
+    return compile("\n" * block.line + block.text, str(ROOT / name), "exec")
+
+
+def run_session(name: str, block: Block, namespace: dict[str, Any]) -> None:
+    test = doctest.DocTestParser().get_doctest(block.text, namespace, name, name, block.line)
+    report = io.StringIO()
+    failed, _ = doctest.DocTestRunner(verbose=False).run(test, out=report.write, clear_globs=False)
+    namespace.update(test.globs)
+    assert not failed, report.getvalue()
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedGroq]:
+    """A service that the environment points at: all the set-up that a page may rely on."""
+    with SimulatedGroq(limits=GENEROUS) as groq:
+        monkeypatch.setenv("GROQ_API_KEY", "gsk_simulated")
+        monkeypatch.setenv("GROQ_BASE_URL", groq.url)
+        yield groq
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_code_of_a_page_runs(
+    name: str, simulated: SimulatedGroq, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = read(name)
+    if name in FILES:
+        language, file = FILES[name]
+        Path(file).write_text(next(blocks(page, language)).text, encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "page"}
+    try:
+        for block in blocks(page, "python", "session"):
+            (run_session if block.text.startswith(">>>") else run_code)(name, block, namespace)
+    finally:
+        for client in namespace.values():
+            if isinstance(client, GroqClient):
+                client.close(0.0)
+
+
+def test_the_tests_that_the_page_on_testing_shows_pass(tmp_path: Path) -> None:
+    files = {}
+    for block in blocks(read("docs/testing.rst"), "python"):
+        if named := re.match(r"# (\w+\.py)\n", block.text):
+            files[named[1]] = block.text
+    assert sorted(files) == ["conftest.py", "test_summary.py"]
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert re.search(r"^2 passed", run.stdout, re.MULTILINE), run.stdout
+
+
+# --- promises that the pages rely on and do not show ------------------------------------------
+
+HELLO = [{"role": "user", "content": "Hello"}]
+ONE_A_MINUTE = {"openai/gpt-oss-20b": {"req_per_minute": 1}}
+
+
+def test_the_clock_of_a_client_drives_its_buckets() -> None:
+    clock = FakeClock()
+    with (
+        SimulatedGroq(clock=clock.monotonic) as groq,
+        GroqClient(ONE_A_MINUTE, api_key="gsk_one", base_url=groq.url, clock=clock) as client,
+    ):
+        client.chat_completion("openai/gpt-oss-20b", HELLO)
+        clock.advance(60.0)
+        client.chat_completion("openai/gpt-oss-20b", HELLO, max_wait=0)
+        assert groq.count(200) == 2
+
+
+def test_a_refusal_by_the_client_names_the_model() -> None:
+    with (
+        SimulatedGroq() as groq,
+        GroqClient(ONE_A_MINUTE, api_key="gsk_one", base_url=groq.url) as client,
+    ):
+        client.chat_completion("openai/gpt-oss-20b", HELLO)
+        with pytest.raises(RateLimitExceededException) as caught:
+            client.chat_completion("openai/gpt-oss-20b", HELLO, max_wait=0)
+    assert caught.value.model == "openai/gpt-oss-20b"
+
+
+def test_the_key_that_the_simulator_recommends_leaves_the_text_of_errors_alone() -> None:
+    refusal = {"error": {"message": "Too many requests of many kinds from any company"}}
+    with (
+        SimulatedGroq() as groq,
+        GroqClient({}, api_key="any", base_url=groq.url) as client,
+    ):
+        groq.fail_next(400, refusal)
+        with pytest.raises(BadRequestError) as caught:
+            client.chat_completion("openai/gpt-oss-20b", HELLO)
+    assert refusal["error"]["message"] in caught.value.message
+
+
+# --- the runner itself -----------------------------------------------------------------------
+
+SAMPLE = """\
+Title
+=====
+
+.. code-block:: python
+
+    first = 1
+
+    second = first + 1
+
+.. code-block:: text
+
+    not python at all
+
+>>> second
+2
+>>> second + 1
+3
+
+The end.
+"""
+
+
+def test_the_blocks_of_a_page_are_found_in_order() -> None:
+    assert list(blocks(SAMPLE, "python", "session")) == [
+        Block(5, "first = 1\n\nsecond = first + 1\n\n"),
+        Block(13, ">>> second\n2\n>>> second + 1\n3\n"),
+    ]
+
+
+def test_a_wrong_line_of_code_fails_with_its_place() -> None:
+    with pytest.raises(NameError) as caught:
+        run_code("docs/sample.rst", Block(5, "first = 1\nmissing\n"), {})
+    last = caught.traceback[-1]
+    assert (Path(str(last.path)).name, last.lineno) == ("sample.rst", 6)
+
+
+def test_a_wrong_result_fails() -> None:
+    with pytest.raises(AssertionError, match=r"Expected:\s+3\s+Got:\s+2"):
+        run_session("docs/sample.rst", Block(13, ">>> 1 + 1\n3\n"), {})
+
+
+def test_every_page_but_the_overviews_has_code() -> None:
+    without = [name for name in NAMES if not list(blocks(read(name), "python"))]
+    assert set(without) == {
+        "CHANGELOG.rst",
+        "CONTRIBUTING.rst",
+        "docs/architecture.rst",
+        "docs/index.rst",
+        "docs/package_exports.rst",
+        "examples/README.rst",
+    }
+
+
+# --- links and names -------------------------------------------------------------------------
+
+
+def links(page: str) -> list[str]:
+    return re.findall(r"`[^`<]+<([^`>]+)>`_", page)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_links_of_a_page_lead_somewhere(name: str) -> None:
+    local = [target for target in links(read(name)) if "://" not in target]
+    assert [to for to in local if not ((ROOT / name).parent / to).is_file()] == []
+
+
+def test_the_index_leads_to_every_page() -> None:
+    linked = set(links(read("docs/index.rst")))
+    assert {path.name for path in DOCS.glob("*.rst")} - linked == {"index.rst"}
+
+
+def test_the_exports_are_those_of_the_package() -> None:
+    entries = re.findall(r"^``(\w+)``\n    \S", read("docs/package_exports.rst"), re.MULTILINE)
+    assert sorted(entries) == sorted(customgroqchat.__all__)
+
+
+def test_every_public_method_of_the_client_has_its_entry() -> None:
+    page = read("docs/groq_client.rst")
+    members = [name for name in vars(GroqClient) if not name.startswith("_")]
+    entries = re.findall(r"^``([\w.]+)[(`]", page, re.MULTILINE)
+    wanted = {*members, "chat.completions.create", "models.list"}
+    assert wanted - set(entries) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("map", GroqClient.map),
+        ("cancel", GroqClient.cancel),
+        ("close", GroqClient.close),
+        ("reload_config", GroqClient.reload_config),
+    ],
+)
+def test_an_entry_names_the_parameters_that_the_method_has(name: str, method: Any) -> None:
+    entry = re.search(rf"^``{name}\((.*?)\)``$", read("docs/groq_client.rst"), re.M | re.S)
+    assert entry, name
+    documented = re.findall(r"(?:^|[\s*])(\w+)(?:=[\w.]+)?(?=,|$)", entry[1])
+    parameters = [each for each in inspect.signature(method).parameters if each != "self"]
+    assert documented == parameters
+
+
+def test_every_keyword_of_a_call_is_explained() -> None:
+    page = read("docs/groq_client.rst")
+    keywords = list(inspect.signature(GroqClient.chat_completion).parameters)
+    assert [each for each in keywords[3:-1] if f"``{each}``" not in page] == []
+
+
+def test_every_error_is_explained() -> None:
+    page = read("docs/exceptions.rst")
+    explanations = page[page.index("What each means") :]
+    missing = [name for name in exceptions.__all__ if f"``{name}``" not in explanations]
+    assert missing == []
+
+
+def test_the_tree_of_errors_is_that_of_the_module() -> None:
+    tree = re.search(r"GroqError \(.*\n(?: +[├│└].*\n)+", exceptions.__doc__ or "")
+    assert tree
+    assert tree[0] in read("docs/exceptions.rst")
+
+
+def test_the_names_of_the_package_in_literals_exist() -> None:
+    """An error or a class that a page mentions is one that can be imported."""
+    homes = [customgroqchat, builtins]
+    homes += [
+        importlib.import_module(f"customgroqchat.{name}")
+        for name in ("testing", "stores", "config_loader")
+    ]
+    strangers = {"JsonResponse", "PriorityQueue", "ThreadPoolExecutor"}
+    for name in NAMES:
+        words = set(re.findall(r"``([A-Z][a-z]+[A-Z]\w+)``", read(name))) - strangers
+        unknown = {word for word in words if not any(hasattr(home, word) for home in homes)}
+        assert unknown == set(), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_well_formed(name: str) -> None:
+    core = pytest.importorskip("docutils.core")
+    warnings = io.StringIO()
+    core.publish_doctree(
+        read(name),
+        source_path=name,
+        settings_overrides={"warning_stream": warnings, "report_level": 2},
+    )
+    assert warnings.getvalue() == ""

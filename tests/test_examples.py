@@ -1,0 +1,113 @@
+"""The examples run as they are, without an API key, from any working directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith("_"))
+NOTICE = "No API key was found: this talks to the simulator shipped with the package"
+
+# One line of each that shows that it did its job.
+LINES = {
+    "at_the_limit": "  HTTP 503, {'Retry-After': '",
+    "callbacks": "  failed with NotFoundError: models.list() names the models",
+    "choose_model": "Chosen: openai/gpt-oss-20b, the cheapest that fits",
+    "components": "QueueManager:     DONE BY A WORKER",
+    "conversation": "Model: You said: What is my name?",
+    "parallel_map": "Kenya: You said: What is the capital of Kenya? Answer in one word",
+    "priorities": "Waiting when the urgent ones came: {'high': ",
+    "quickstart": "Answer: You said: What is the largest planet?",
+}
+
+Outcome = subprocess.CompletedProcess[str]
+
+
+def environment() -> dict[str, str]:
+    """The environment without anything that configures the package, and without ``.env``."""
+    ours = ("GROQ_", "CUSTOMGROQCHAT_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PYTHON_DOTENV_DISABLED": "1"}
+
+
+def run(name: str, folder: Path, environ: Mapping[str, str]) -> Outcome:
+    script = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")]
+    return subprocess.run(
+        script, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Future[Outcome]]:
+    """All of them, two at a time, in a directory that has nothing to do with them."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    with ThreadPoolExecutor(2) as pool:
+        return {name: pool.submit(run, name, elsewhere, environment()) for name in NAMES}
+
+
+def test_each_example_is_known_here() -> None:
+    assert list(LINES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_and_says_that_it_talks_to_the_simulator(
+    outcomes: Mapping[str, Future[Outcome]], name: str
+) -> None:
+    outcome = outcomes[name].result()
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert outcome.stdout.startswith(NOTICE)
+    assert LINES[name] in outcome.stdout
+
+
+def test_urgent_calls_overtake_the_flood(outcomes: Mapping[str, Future[Outcome]]) -> None:
+    (line,) = (
+        line
+        for line in outcomes["priorities"].result().stdout.splitlines()
+        if line.startswith("Order of the answers: ")
+    )
+    order = line.removeprefix("Order of the answers: ").split()
+    assert len(order) == 13
+    assert order[0].startswith("low")
+    # All of the flood was queued before the first urgent one was; a slow machine sends some of it
+    # in between.
+    assert max(order.index(f"URGENT-{number}") for number in (1, 2, 3)) < 10
+
+
+def test_the_conversation_forgets(outcomes: Mapping[str, Future[Outcome]]) -> None:
+    assert "2 messages forgotten]" in outcomes["conversation"].result().stdout
+
+
+def test_the_quickstart_runs_from_the_repository_as_well() -> None:
+    outcome = run("quickstart", EXAMPLES.parent, environment())
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert LINES["quickstart"] in outcome.stdout
+
+
+def test_with_a_key_it_says_which_service_it_uses(tmp_path: Path) -> None:
+    # A port that nothing listens on: the request fails, and the script says so in a sentence.
+    elsewhere = {"GROQ_API_KEY": "gsk_secret", "GROQ_BASE_URL": "http://127.0.0.1:9"}
+    outcome = run("quickstart", tmp_path, {**environment(), **elsewhere})
+    assert outcome.returncode == 1
+    assert outcome.stdout.startswith("This talks to http://127.0.0.1:9 with the API key")
+    assert outcome.stderr.startswith("APIConnectionError: ")
+    assert "gsk_secret" not in outcome.stdout + outcome.stderr
+
+
+def test_the_readme_names_each_example() -> None:
+    readme = (EXAMPLES / "README.rst").read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"``{name}.py``" not in readme] == []
+
+
+def test_each_is_short_enough_to_read_at_once() -> None:
+    lengths = {
+        name: len((EXAMPLES / f"{name}.py").read_text(encoding="utf-8").splitlines())
+        for name in NAMES
+    }
+    assert {name: length for name, length in lengths.items() if length > 80} == {}
