@@ -56,8 +56,9 @@ class Bucket:
         if cost > self.limit:
             return float("inf")
         missing = min(self.limit, cost + self.rate * margin_s) - self.refill(now)
-        # Who wakes at the computed instant must find it enough, in spite of rounding.
-        return missing / self.rate if missing > self.limit * 1e-9 else 0.0
+        wait_s = missing / self.rate
+        # Who wakes at the computed instant must find it enough, although clocks are rounded.
+        return wait_s if wait_s > 1e-6 else 0.0
 
     def add(self, amount: float, now: float) -> None:
         """Give back (or, negative, take) an amount, never beyond the capacity."""

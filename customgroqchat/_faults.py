@@ -100,16 +100,16 @@ def _limit_facts(error_class: type[APIStatusError], message: str) -> dict[str, A
         found["used"] = report.used
         if report.wait_s is not None:  # the header is the same wait rounded up to whole seconds
             found["retry_after"] = report.wait_s
-        if report.too_large:
-            found["retry_after"] = None
-            found["hint"] = _HINT_BY_STATUS[413]
+    if report.too_large:
+        found["retry_after"] = None
+        found["hint"] = _HINT_BY_STATUS[413]
     return found
 
 
 def _parsed(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text or None
 
 

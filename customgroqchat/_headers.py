@@ -33,7 +33,8 @@ def parse_duration(text: str | None) -> float | None:
     text = (text or "").strip()
     parts = _DURATION_PART.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text:
-        return math.fsum(float(number) * _UNITS_S[unit] for number, unit in parts)
+        seconds = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+        return seconds if math.isfinite(seconds) else None
     return _number(text)
 
 
@@ -140,7 +141,7 @@ def _dimension_by_wait(window_s: float) -> str:
 
 
 def _labelled(label: str, message: str) -> int | None:
-    found = re.search(rf"\b{label} ~?([\d,]+)", message)
+    found = re.search(rf"\b{label} ~?(\d[\d,]{{0,17}})(?![\d,])", message)
     return int(found.group(1).replace(",", "")) if found else None
 
 
@@ -153,9 +154,13 @@ def _number(text: str) -> float | None:
 
 
 def _http_date(text: str) -> float | None:
-    from email.utils import parsedate_to_datetime  # loads a lot, and is hardly ever needed
+    # These load a lot, and are hardly ever needed.
+    from datetime import timezone
+    from email.utils import parsedate_to_datetime
 
     try:
-        return parsedate_to_datetime(text).timestamp()
+        date = parsedate_to_datetime(text)
+        # HTTP dates are in Greenwich, also in the form that does not say so.
+        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -2,11 +2,11 @@
 
 The life of a job::
 
-    QUEUED ──admitted──▶ RUNNING ──answer or error──▶ DONE
-      │ ▲                   │
-      │ └─due, same rank── PARKED ◀──Again
-      │                     │
-      └──cancelled, late────┴──▶ DONE
+    QUEUED ──admitted──▶ HANDED ──▶ RUNNING ──answer or error──▶ DONE
+      │ ▲                              │
+      │ └──due, same rank── PARKED ◀───┘ Again
+      │                       │
+      └───────────────────────┴──▶ CANCELLED, or DONE when its time is up
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 import heapq
 import queue
+import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -62,8 +63,13 @@ class State(enum.Enum):
 
     QUEUED = "queued"
     PARKED = "parked"
+    HANDED = "handed over"
     RUNNING = "running"
     DONE = "done"
+    CANCELLED = "cancelled"
+
+
+WAITING = (State.QUEUED, State.PARKED)
 
 
 class RequestFuture(Future[Any]):
@@ -77,50 +83,90 @@ class RequestFuture(Future[Any]):
         tag: The tag that the request was given, or None.
     """
 
+    # A future of the base class that runs can never be queued again, as a refused request must
+    # be. So it stays pending to the end, and the job's state decides what can be cancelled.
+    #
+    # Callbacks are kept here and not in the base class, which would call them on the thread that
+    # sets the outcome: that may be the dispatcher or a worker, and callbacks may block.
+
     def __init__(self, job: Job, cancel_job: Callable[[Job], bool]) -> None:
         super().__init__()
         self.request_id = job.serial
         self.tag = job.tag
         self._job: Job | None = job
-        self._cancel_job = cancel_job
+        self._cancel_job: Callable[[Job], bool] | None = cancel_job
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[Future[Any]], object]] | None = []
 
     def cancel(self) -> bool:
         """Cancel the request unless it is being sent or has ended; return whether it is now."""
-        job = self._job
-        return self.cancelled() or (job is not None and self._cancel_job(job))
+        job, cancel_job = self._job, self._cancel_job
+        if job is not None and cancel_job is not None and cancel_job(job):
+            return True
+        return self.cancelled()
 
     def running(self) -> bool:
         """Return whether the request is being sent at this moment."""
         job = self._job
-        return job is not None and job.state is State.RUNNING
+        return job is not None and job.state in (State.HANDED, State.RUNNING)
 
-    # A future of the base class that runs can never be queued again, as a refused request must
-    # be. So it stays pending to the end, and the job's state decides what can be cancelled.
-    def complete(self, value: object, error: BaseException | None) -> None:
-        """Give it its outcome, and run its callbacks. For the queue manager."""
-        self._job = None  # or job and future would keep each other alive
-        if self.set_running_or_notify_cancel():
-            if error is None:
-                self.set_result(value)
-            else:
-                self.set_exception(error)
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Have ``fn`` called with this future when it ends; at once if it has ended.
 
-    def complete_cancelled(self) -> None:
-        """Make it cancelled, for waiters as well. For the queue manager."""
-        self._job = None
-        super().cancel()
+        It may block, and may call the client again. What it raises is logged.
+        """
+        with self._lock:
+            if self._callbacks is not None:
+                self._callbacks.append(fn)
+                return
+        super().add_done_callback(fn)
+
+    def end(self, value: object, error: BaseException | None) -> Callable[[], None] | None:
+        """Give it its outcome, which wakes who waits; return a caller of the callbacks, if any."""
         self.set_running_or_notify_cancel()
+        if error is None:
+            self.set_result(value)
+        else:
+            self.set_exception(error)
+        return self._caller(self._taken_callbacks())
+
+    def end_cancelled(self) -> Callable[[], None] | None:
+        """Make it cancelled; return a caller of the callbacks, if any. May be called twice."""
+        callbacks = self._taken_callbacks()
+        super().cancel()
+        if callbacks is not None:  # nobody else has
+            self.set_running_or_notify_cancel()
+        return self._caller(callbacks)
+
+    def _taken_callbacks(self) -> list[Callable[[Future[Any]], object]] | None:
+        with self._lock:
+            callbacks, self._callbacks = self._callbacks, None
+        self._job = self._cancel_job = None  # a future that is kept keeps nothing else alive
+        return callbacks
+
+    def _caller(
+        self, callbacks: list[Callable[[Future[Any]], object]] | None
+    ) -> Callable[[], None] | None:
+        if not callbacks:
+            return None
+
+        def call() -> None:
+            for callback in callbacks:
+                super(RequestFuture, self).add_done_callback(callback)  # has ended: calls it now
+
+        return call
 
 
 class Job:
     """One request in the queue. All but ``work`` belongs to the queue manager.
 
     Attributes:
-        work: What *admit* and *run* are given.
+        work: What *admit* and *run* are given; None when the job has ended.
         future: Where the outcome goes.
         level: Its priority as a number; smaller is sooner.
         born_s: When it was submitted, by the monotonic clock.
         give_up_s: The instant after which it is not sent any more, or None.
+        runs: How often it was run.
     """
 
     future: RequestFuture
@@ -134,6 +180,7 @@ class Job:
         "level",
         "model",
         "rank",
+        "runs",
         "serial",
         "state",
         "tag",
@@ -159,6 +206,7 @@ class Job:
         self.model = model
         self.rank = 0.0
         self.give_up_s: float | None = None
+        self.runs = 0
         self.state = State.QUEUED
         self.entry = 0  # the newest of its entries in the lane; older ones count for nothing
 
@@ -174,9 +222,11 @@ class Lane(queue.PriorityQueue[tuple[float, int, int, Job]]):
         super().__init__()
         self.name = name
         self.waits: tuple[Wait, float] | None = None  # what the head waits for, and until when
+        self.live = 0  # the queued jobs; the manager's lock guards it
 
     def add(self, job: Job) -> None:
         """Put the job in, at its rank."""
+        self.live += 1
         job.entry += 1
         # Rank and serial number alone decide: two jobs are never compared.
         self.put_nowait((job.rank, job.serial, job.entry, job))
@@ -212,13 +262,15 @@ class Lane(queue.PriorityQueue[tuple[float, int, int, Job]]):
             and {"dimension": blocked[0].dimension, "wait_s": max(0.0, blocked[1] - now)},
         }
 
-    def tidy(self) -> None:
-        """Drop entries of jobs that left, if they are more than half."""
+    def left(self) -> None:
+        """Take note that a queued job left; drop the entries of such when they are too many."""
+        self.live -= 1
+        if len(self.queue) <= 2 * self.live + 16:
+            return
         with self.mutex:
             live = [entry for entry in self.queue if _is_live(entry)]
-            if len(live) * 2 < len(self.queue):
-                heapq.heapify(live)
-                self.queue[:] = live
+            heapq.heapify(live)
+            self.queue[:] = live
 
 
 def _is_live(entry: tuple[float, int, int, Job]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._text import shown
 from .exceptions import InvalidRequestException
 
 #: Smaller is sooner, as in ``queue.PriorityQueue``.
@@ -21,9 +22,9 @@ def priority_level(priority: Priority) -> int:
     if isinstance(priority, int) and not isinstance(priority, bool):
         return priority
     raise InvalidRequestException(
-        f"priority must be 'high', 'normal', 'low' or an integer, not {priority!r}.",
+        f"priority must be 'high', 'normal', 'low' or an integer, not {shown(priority)}.",
         field="priority",
-        value=repr(priority),
+        value=shown(priority),
         hint="Smaller integers go first: 'high' is 1, 'normal' 2, 'low' 3.",
     )
 

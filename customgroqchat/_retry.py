@@ -13,6 +13,7 @@ from .exceptions import (
     RateLimitError,
 )
 
+_SUCCESSES_FOR_A_RETRY = 10
 _RETRYABLE_STATUS = frozenset({408, 409, 498})
 
 
@@ -79,22 +80,26 @@ def _can_never_pass(error: RateLimitError) -> bool:
 class RetryBudget:
     """An allowance for retries shared by a whole client, so that an outage is not multiplied.
 
-    Every retry spends one, every success returns a tenth; when nothing is left, faults are raised
-    at once. Not thread-safe: its owner has the lock.
+    Every retry spends one, ten successes earn one; when nothing is left, faults are raised at
+    once. Not thread-safe: its owner has the lock.
     """
 
-    def __init__(self, size: float = 50.0, returned: float = 0.1) -> None:
-        self.size = size
-        self.left = size
-        self._returned = returned
+    def __init__(self, size: int = 50) -> None:
+        self._full = size * _SUCCESSES_FOR_A_RETRY
+        self._left = self._full
+
+    @property
+    def left(self) -> float:
+        """How many retries are left."""
+        return self._left / _SUCCESSES_FOR_A_RETRY
 
     def spend(self) -> bool:
         """Take one retry; return False, taking nothing, if there is none."""
-        if self.left < 1.0:
+        if self._left < _SUCCESSES_FOR_A_RETRY:
             return False
-        self.left -= 1.0
+        self._left -= _SUCCESSES_FOR_A_RETRY
         return True
 
     def refund(self) -> None:
         """Return a part of a retry, for a request that succeeded."""
-        self.left = min(self.size, self.left + self._returned)
+        self._left = min(self._full, self._left + 1)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._objects import TextCompletion
+from ._text import shown
 from .exceptions import InvalidRequestException
 
 # What a completion endpoint offers and a chat model cannot do.
@@ -20,9 +21,9 @@ def to_chat_payload(model: str, prompt: Any, parameters: Mapping[str, Any]) -> d
     """
     if not isinstance(prompt, str) or not prompt:
         raise InvalidRequestException(
-            f"prompt cannot be {prompt!r:.80}: give a string that is not empty.",
+            f"prompt cannot be {shown(prompt)}: give a string that is not empty.",
             field="prompt",
-            value=f"{prompt!r:.80}",
+            value=shown(prompt),
             hint="Several prompts are several requests; map() sends them in parallel.",
         )
     for field in _IMPOSSIBLE:
@@ -30,7 +31,7 @@ def to_chat_payload(model: str, prompt: Any, parameters: Mapping[str, Any]) -> d
             raise InvalidRequestException(
                 f"{field} is not available: the service completes texts by way of chat only.",
                 field=field,
-                value=repr(parameters[field]),
+                value=shown(parameters[field]),
                 hint=f"Leave {field} out.",
             )
     wanted = {name: value for name, value in parameters.items() if name not in _IMPOSSIBLE}

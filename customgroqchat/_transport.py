@@ -41,36 +41,49 @@ _KEEPALIVE = [
 
 
 class InFlight:
-    """The connections that are waiting for an answer, by the thread that waits.
+    """The connections that threads are waiting for, by the thread that waits.
 
     While a thread is blocked in a socket there is no response to close yet: the only way to wake
     it is to shut the socket down. All methods may be called from any thread.
     """
 
     def __init__(self) -> None:
-        self._by_thread: dict[int, HTTPConnection] = {}
+        self._by_thread: dict[int, tuple[HTTPConnection, bool]] = {}
         self._lock = threading.Lock()
+        self._aborted = False
 
-    def enter(self, connection: HTTPConnection) -> None:
-        """Note that the calling thread waits for this connection."""
+    def enter(self, connection: HTTPConnection, connected: bool) -> None:
+        """Note that the calling thread connects, or has connected and sends and waits.
+
+        Raises:
+            ConnectionAbortedError: everything was aborted.
+        """
         with self._lock:
-            self._by_thread[threading.get_ident()] = connection
+            if self._aborted:
+                raise ConnectionAbortedError("the client was closed")
+            self._by_thread[threading.get_ident()] = (connection, connected)
+
+    def was_connected(self) -> bool:
+        """Return whether the calling thread came as far as to send anything."""
+        with self._lock:
+            # Where nothing was noted, the connection is not one of ours but a mock's.
+            return self._by_thread.get(threading.get_ident(), (None, True))[1]
 
     def leave(self) -> None:
         """Note that the calling thread waits no more."""
         with self._lock:
             self._by_thread.pop(threading.get_ident(), None)
 
-    def abort(self) -> int:
-        """Shut down all of them, which ends the waits with an error; return how many."""
+    def abort(self) -> None:
+        """Shut down all connections, now and from now on: who waits for one gets an error."""
         with self._lock:
-            connections = list(self._by_thread.values())
+            self._aborted = True
+            connections = [connection for connection, _ in self._by_thread.values()]
         for connection in connections:
             sock = connection.sock
             if sock is not None:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
-        return len(connections)
 
 
 class Transport(HTTPAdapter):
@@ -134,13 +147,23 @@ class Transport(HTTPAdapter):
 
 def _tracked_pools(in_flight: InFlight) -> dict[str, type[HTTPConnectionPool]]:
     class TrackedConnection(HTTPConnection):
+        def connect(self) -> None:
+            in_flight.enter(self, connected=False)
+            super().connect()
+            in_flight.enter(self, connected=True)
+
         def request(self, *args: Any, **kwargs: Any) -> None:
-            in_flight.enter(self)
+            in_flight.enter(self, connected=True)
             super().request(*args, **kwargs)
 
     class TrackedTLSConnection(HTTPSConnection):
+        def connect(self) -> None:
+            in_flight.enter(self, connected=False)
+            super().connect()
+            in_flight.enter(self, connected=True)
+
         def request(self, *args: Any, **kwargs: Any) -> None:
-            in_flight.enter(self)
+            in_flight.enter(self, connected=True)
             super().request(*args, **kwargs)
 
     class Pool(HTTPConnectionPool):
@@ -199,6 +222,7 @@ class Wire:
         Raises:
             APIConnectionError: no answer; APITimeoutError if it was for lack of time.
         """
+        info = RequestInfo(method, url)
         prepared = self._prepared(method, url, headers, body)
         verify, proxies = self._route(url)
         try:
@@ -209,7 +233,8 @@ class Wire:
             )
             content = response.raw.read(decode_content=True)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as fault:
-            raise _translated(fault, RequestInfo(method, url)) from fault
+            was_connected = self._transport.in_flight.was_connected()
+            raise _translated(fault, info, was_connected) from fault
         finally:
             self._transport.in_flight.leave()
         return Exchange(response.status_code, response.headers, content)
@@ -229,7 +254,15 @@ class Wire:
         template = self._templates.get(key)
         if template is None:
             request = requests.Request(method, url, headers=dict(headers))
-            template = self._templates[key] = self._session.prepare_request(request)
+            try:
+                template = self._templates[key] = self._session.prepare_request(request)
+            except requests.RequestException as fault:
+                raise APIConnectionError(
+                    f"The address cannot be used: {_reason(fault)}",
+                    request=RequestInfo(method, url),
+                    may_have_arrived=False,
+                    hint="Check base_url; it looks like https://api.groq.com.",
+                ) from fault
         prepared = template.copy()
         if body is not None:
             prepared.body = body
@@ -253,7 +286,7 @@ class Wire:
         return route
 
 
-def _translated(fault: Exception, info: RequestInfo) -> APIConnectionError:
+def _translated(fault: Exception, info: RequestInfo, was_connected: bool) -> APIConnectionError:
     if isinstance(fault, requests.ConnectTimeout):
         return APITimeoutError(
             "The service could not be reached in time.",
@@ -265,12 +298,13 @@ def _translated(fault: Exception, info: RequestInfo) -> APIConnectionError:
         return APITimeoutError(
             "The service did not answer in time.",
             request=info,
+            may_have_arrived=was_connected,
             hint="Raise the read timeout, or ask for fewer tokens.",
         )
     return APIConnectionError(
         f"The connection failed: {_reason(fault)}",
         request=info,
-        may_have_arrived=not _never_connected(fault),
+        may_have_arrived=was_connected,
         hint="Check the network, base_url and proxy settings.",
     )
 
@@ -281,11 +315,3 @@ def _reason(fault: BaseException) -> str:
         (arg for arg in fault.args if isinstance(arg, BaseException)), None
     )
     return _reason(inner) if isinstance(inner, BaseException) else str(fault) or repr(fault)
-
-
-def _never_connected(fault: BaseException) -> bool:
-    reason = fault.args[0] if fault.args else None
-    return isinstance(
-        getattr(reason, "reason", None),
-        urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError,
-    )

@@ -11,10 +11,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
+from ._text import shown
 from .exceptions import InvalidRequestException
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_LONGEST_REPR = 80
+_LONGEST_S = 366 * 86_400.0
+_DEEPEST = 200
 
 
 def check_chat_payload(payload: Mapping[str, Any]) -> None:
@@ -50,8 +52,8 @@ def check_timeout(value: Any) -> None:
     if value is None:
         return
     parts = value if isinstance(value, tuple) and len(value) == 2 else (value,)
-    if not all(part is None or (_is_number(part) and part > 0) for part in parts):
-        _refuse("timeout", value, "give seconds above 0, or a pair (connect, read) of them")
+    if not all(part is None or (_is_number(part) and 0 < part <= _LONGEST_S) for part in parts):
+        _refuse("timeout", value, "give seconds, up to a year, or a pair (connect, read) of them")
 
 
 def check_max_wait(value: Any) -> None:
@@ -60,15 +62,13 @@ def check_max_wait(value: Any) -> None:
     Raises:
         InvalidRequestException: it is not.
     """
-    if value is not None and not (_is_number(value) and value >= 0):
-        _refuse("max_wait", value, "give seconds, 0 or more, or None for no bound")
+    if value is not None and not (_is_number(value) and 0 <= value <= _LONGEST_S):
+        _refuse("max_wait", value, "give seconds, from 0 to a year, or None for no bound")
 
 
 def _refuse(field: str, value: object, remedy: str) -> NoReturn:
-    shown = repr(value)
-    if len(shown) > _LONGEST_REPR:
-        shown = shown[:_LONGEST_REPR] + "..."
-    raise InvalidRequestException(f"{field} cannot be {shown}: {remedy}.", field=field, value=shown)
+    text = shown(value)
+    raise InvalidRequestException(f"{field} cannot be {text}: {remedy}.", field=field, value=text)
 
 
 # --- single fields ---------------------------------------------------------------------------
@@ -80,7 +80,9 @@ def _check_model(model: Any) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _number_between(low: float, high: float) -> Callable[[str, Any], None]:
@@ -218,17 +220,21 @@ def _check_message(where: str, message: Any) -> None:
 
 def _check_content(where: str, message: Mapping[str, Any]) -> None:
     content = message.get("content")
-    if content is None:
-        says_otherwise = ("tool_calls", "function_call", "reasoning")
-        if message["role"] != "assistant" or not any(message.get(key) for key in says_otherwise):
-            _refuse(where, content, "give a string or a list of parts")
-    elif _is_list(content):
-        if not content:
-            _refuse(where, content, "give at least one part")
-        for index, part in enumerate(content):
-            _check_part(f"{where}[{index}]", part)
-    elif not isinstance(content, str):
+    if isinstance(content, str) or (not content and _says_otherwise(message)):
+        return
+    if not _is_list(content):
         _refuse(where, content, "give a string or a list of parts")
+    if not content:
+        _refuse(where, content, "give at least one part")
+    for index, part in enumerate(content):
+        _check_part(f"{where}[{index}]", part)
+
+
+def _says_otherwise(message: Mapping[str, Any]) -> bool:
+    """Whether the content may be missing, because an assistant did something else than talk."""
+    return message["role"] == "assistant" and any(
+        message.get(key) for key in ("tool_calls", "function_call", "reasoning")
+    )
 
 
 def _check_part(where: str, part: Any) -> None:
@@ -258,6 +264,8 @@ def _check_tool_calls(where: str, calls: Any) -> None:
 def _check_json_value(where: str, value: Any, outside: tuple[int, ...]) -> None:
     if id(value) in outside:
         _refuse(where, "...", "it contains itself")
+    if len(outside) > _DEEPEST:
+        _refuse(where, "...", "it is nested too deeply")
     inside = (*outside, id(value))
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -265,7 +273,7 @@ def _check_json_value(where: str, value: Any, outside: tuple[int, ...]) -> None:
             if not isinstance(key, str):
                 _refuse(name, key, "give strings as keys")
             _check_json_value(name, item, inside)
-    elif isinstance(value, list | tuple):
+    elif _is_list(value):
         for index, item in enumerate(value):
             _check_json_value(f"{where}[{index}]", item, inside)
     elif isinstance(value, float) and not math.isfinite(value):
@@ -277,5 +285,5 @@ def _check_json_value(where: str, value: Any, outside: tuple[int, ...]) -> None:
 def _check_json_leaf(where: str, value: Any) -> None:
     try:
         json.dumps(value)
-    except TypeError:
+    except (TypeError, ValueError):
         _refuse(where, value, f"a {type(value).__name__} is not JSON; give strings, numbers, lists")

@@ -5,10 +5,11 @@ It knows nothing of quotas: whoever calls it decides when.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _process
@@ -16,6 +17,7 @@ from ._clock import Clock
 from ._faults import error_from_response
 from ._records import Headers, RequestInfo, ResponseInfo
 from ._retry import RetryBudget, RetryPolicy
+from ._text import without_secret
 from ._version import __version__
 from .exceptions import (
     APIConnectionError,
@@ -37,7 +39,7 @@ API_PREFIX = "/openai/v1"
 
 USER_AGENT = "CustomGroqChat/{} Python/{}.{}.{}".format(__version__, *sys.version_info)
 _KEPT_TEXT = 2000
-_SHORTEST_SECRET = 12
+_NOT_JSON = object()
 
 
 class APIRequest(NamedTuple):
@@ -58,6 +60,9 @@ class APIRequest(NamedTuple):
     base_url: str | None = None
     api_key: str | None = None
     timeout: Timeout = None
+
+    def __repr__(self) -> str:
+        return f"APIRequest({self.method!r}, {self.path!r})"  # neither the key nor the prompt
 
 
 class APIResponse(NamedTuple):
@@ -191,13 +196,13 @@ class APIClient:
             exchange = wire.exchange(
                 request.method, url, self._headers_with(api_key), request.body, pair
             )
-        except APIConnectionError as fault:
+            return self._understood(exchange, RequestInfo(request.method, url), api_key)
+        except (APIConnectionError, APIResponseValidationError) as fault:
             if self._closed:
                 raise ClientClosedException(
                     "The client was closed while the request was on its way."
                 ) from fault
             raise
-        return self._understood(exchange, RequestInfo(request.method, url), api_key)
 
     def retry_delay_s(self, error: APIError, retries: int) -> float | None:
         """Return the seconds until the request may be sent again, or None to give up.
@@ -249,6 +254,11 @@ class APIClient:
     def _headers_with(self, api_key: str) -> dict[str, str]:
         headers = self._headers.get(api_key)
         if headers is None:
+            if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+                raise AuthenticationError(
+                    "The API key has characters that no key has.",
+                    hint="Look for spaces, line ends and quotes around GROQ_API_KEY.",
+                )
             headers = self._headers[api_key] = {
                 "Accept": "application/json",
                 "Accept-Encoding": "gzip, deflate",
@@ -260,24 +270,25 @@ class APIClient:
 
     def _understood(self, exchange: Exchange, info: RequestInfo, api_key: str) -> APIResponse:
         status, headers, body = exchange
+        if status < 300:
+            data = _parsed(body)
+            if data is not _NOT_JSON:
+                with self._lock:
+                    self._budget.refund()
+                return APIResponse(status, headers, data)
+        # Something that echoes what it was sent must not leak the key into errors.
+        text = without_secret(body.decode("utf-8", errors="replace"), api_key)
+        told = Headers({name: without_secret(headers[name], api_key) for name in headers})
         if status >= 300:
-            answer = ResponseInfo(status, Headers(headers), _without_key(body, api_key))
-            raise error_from_response(answer, info, self._clock.wall())
-        try:
-            data = json.loads(body)
-        except ValueError as fault:
-            text = _without_key(body, api_key)[:_KEPT_TEXT]
-            raise APIResponseValidationError(
-                f"HTTP {status}, but the answer is not JSON: {text[:80]!r}",
-                status_code=status,
-                response=ResponseInfo(status, Headers(headers), text),
-                request=info,
-                request_id=headers.get("x-request-id"),
-                hint="Something between here and the service answers in its place; check base_url.",
-            ) from fault
-        with self._lock:
-            self._budget.refund()
-        return APIResponse(status, headers, data)
+            raise error_from_response(ResponseInfo(status, told, text), info, self._clock.wall())
+        raise APIResponseValidationError(
+            f"HTTP {status}, but the answer is not JSON: {text[:80]!r}",
+            status_code=status,
+            response=ResponseInfo(status, told, text[:_KEPT_TEXT]),
+            request=info,
+            request_id=told.get("x-request-id"),
+            hint="Something between here and the service answers in its place; check base_url.",
+        )
 
     def _pause(self, delay_s: float) -> None:
         until_s = self._clock.monotonic() + delay_s
@@ -286,11 +297,12 @@ class APIClient:
                 self._clock.wait(self._closing, left_s)
 
 
-def _without_key(body: bytes, api_key: str) -> str:
-    """Return the text of an answer; a proxy that echoes headers must not leak the key."""
-    text = body.decode("utf-8", errors="replace")
-    # Keys are long. A short one is a test's, and may be part of any word.
-    return text.replace(api_key, "***") if len(api_key) >= _SHORTEST_SECRET else text
+def _parsed(body: bytes) -> Any:
+    # The fault is not passed on, for it holds the whole text.
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
 
 
 def missing_key() -> AuthenticationError:
@@ -304,14 +316,26 @@ def missing_key() -> AuthenticationError:
 def encode(payload: object) -> bytes:
     """Return a payload as compact JSON in UTF-8.
 
-    Lone surrogates, which UTF-8 cannot carry, are escaped.
+    Mappings and sequences of any kind become objects and lists. Lone surrogates, which UTF-8
+    cannot carry, are escaped.
 
     Raises:
         TypeError: something in it is not JSON.
         ValueError: NaN, an infinity, or something that contains itself.
+        RecursionError: it is nested too deeply.
     """
-    compact = {"separators": (",", ":"), "allow_nan": False}
+    dumps = functools.partial(
+        json.dumps, payload, separators=(",", ":"), allow_nan=False, default=_plain
+    )
     try:
-        return json.dumps(payload, ensure_ascii=False, **compact).encode()  # type: ignore[arg-type]
+        return dumps(ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        return json.dumps(payload, **compact).encode()  # type: ignore[arg-type]
+        return dumps().encode()
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} is not JSON")

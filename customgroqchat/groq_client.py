@@ -34,6 +34,8 @@ from .token_counter import TokenCount, TokenCounter
 
 _log = logging.getLogger(__name__)
 
+_CLOSING_S = 5.0
+
 ConfigSource = str | os.PathLike[str] | Mapping[str, Any] | Config | None
 Callback = Callable[[Any], object]
 Messages = Sequence[Mapping[str, Any]]
@@ -416,7 +418,7 @@ class GroqClient:
         self._handler.use_config(loaded)
         return loaded
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def close(self, timeout_s: float = _CLOSING_S) -> None:
         """Close: waiting requests fail, those on their way have ``timeout_s`` seconds to finish.
 
         Blocks for no longer than that. May be called again, and from any thread.
@@ -433,7 +435,9 @@ class GroqClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        # Who presses Ctrl-C wants out, and not to wait for answers that nobody will read.
+        interrupted = kind is not None and not issubclass(kind, Exception)
+        self.close(0.0 if interrupted else _CLOSING_S)
 
     def __repr__(self) -> str:
         return f"GroqClient(base_url={self._config.base_url!r})"

@@ -18,10 +18,12 @@ from typing import Any
 
 from . import _process
 from ._clock import Clock, Signal
-from ._lanes import Admission, Again, Job, Lane, RequestFuture, State, Wait
+from ._lanes import WAITING, Admission, Again, Job, Lane, RequestFuture, State, Wait
 from ._ordering import rank
 from .exceptions import (
     ClientClosedException,
+    ClientError,
+    GroqError,
     QueueFullException,
     RateLimitExceededException,
 )
@@ -30,10 +32,8 @@ __all__ = ["Admission", "Again", "QueueManager", "RequestFuture", "Wait"]
 
 _log = logging.getLogger(__name__)
 
-# Workers give back their slot before they complete a future, so that a callback which calls the
-# client again finds a free slot even if there is only one. Until the callback returns, its thread
-# is busy all the same: these are the threads that stand in for such ones.
-_SPARE_THREADS = 256
+# Callbacks have threads of their own: they may block, or call the client and wait for its workers.
+_CALLBACK_THREADS = 32
 
 
 class QueueManager:
@@ -70,6 +70,7 @@ class QueueManager:
         self._ageing_s = ageing_s
         self._clock = clock or Clock()
         self._serials = itertools.count(1)
+        self._finalizer: weakref.finalize[[], QueueManager] | None = None
         self._reset()
         _process.register(self)
 
@@ -80,12 +81,15 @@ class QueueManager:
         self._idle = threading.Condition(self._lock)
         self._lanes: dict[Hashable, Lane] = {}
         self._parked: list[tuple[float, int, Job]] = []
-        self._give_ups: list[tuple[float, int, Job]] = []
+        self._give_ups: list[tuple[float, int]] = []
+        self._timed: dict[int, Job] = {}  # by the serial numbers in the list above
         self._waiting = 0  # queued or parked
         self._running: set[Job] = set()
         self._closed = False
         self._executor: ThreadPoolExecutor | None = None
+        self._callback_executor: ThreadPoolExecutor | None = None
         self._stepping = threading.Lock()
+        self._sleeps_until: float | None = None  # the dispatcher; guarded by _stepping
         self._changed = Signal(self._clock)
 
     # --- for callers ----------------------------------------------------------------------
@@ -125,6 +129,7 @@ class QueueManager:
         waits = max_wait_s is not None if wait_for_room is None else wait_for_room
         with self._lock:
             self._wait_for_room(give_up_s if waits else born_s)
+            self._start()
             job = Job(work, self._lane(lane), level, born_s, next(self._serials), tag, model)
             job.future = RequestFuture(job, self._cancel)
             job.rank = rank(level, born_s, self._ageing_s)
@@ -132,11 +137,12 @@ class QueueManager:
             self._enqueue(job)
             self._waiting += 1
             if give_up_s is not None:
-                heapq.heappush(self._give_ups, (give_up_s, job.serial, job))
-                self._forget_ended()
-            self._start()
-        self._changed.give()
-        return job.future
+                heapq.heappush(self._give_ups, (give_up_s, job.serial))
+                self._timed[job.serial] = job
+                self._tidy_give_ups()
+            future = job.future
+        self._advance()
+        return future
 
     def cancel(self, *, request_id: int | None = None, tag: str | None = None) -> int:
         """Cancel the waiting jobs with this number or tag; return how many there were."""
@@ -185,15 +191,16 @@ class QueueManager:
             self._closed = True
             self._room.notify_all()
             waiting = [job for job in self._waiting_jobs() if self._leave(job)]
-            executor = self._executor
+            executors = [self._executor, self._callback_executor]
         self._changed.give()
         if waiting:
             _log.warning("closed with %d requests still waiting; they fail", len(waiting))
         for job in waiting:
-            job.future.complete(None, _closed_error())
+            self._end(job, None, _closed_error())
         finished = self._wait_until_idle(timeout_s)
-        if executor is not None:
-            executor.shutdown(wait=False)
+        for executor in executors:
+            if executor is not None:
+                executor.shutdown(wait=False)
         return finished
 
     # --- the dispatcher -------------------------------------------------------------------
@@ -204,12 +211,32 @@ class QueueManager:
         This is the whole dispatcher: its thread only repeats it, and tests call it by hand.
         """
         with self._stepping:
-            now = self._clock.monotonic()
-            self._unpark(now)
-            # Starting comes first: who may not wait at all is given up after one look.
-            while self._start_next(now) or self._give_up_overdue(now):
-                pass
-            return self._next_instant()
+            self._sleeps_until = self._do_what_is_due()
+            return self._sleeps_until
+
+    def _advance(self) -> None:
+        """Step on the thread that has just changed something: that saves a change of threads.
+
+        If somebody else is stepping, who may have looked at the change or not, or if the
+        dispatcher would oversleep the next instant, it is woken.
+        """
+        wake = True
+        if self._stepping.acquire(blocking=False):
+            try:
+                next_s, planned_s = self._do_what_is_due(), self._sleeps_until
+            finally:
+                self._stepping.release()
+            wake = next_s is not None and (planned_s is None or next_s < planned_s)
+        if wake:
+            self._changed.give()
+
+    def _do_what_is_due(self) -> float | None:
+        now = self._clock.monotonic()
+        self._unpark(now)
+        # Starting comes first: who may not wait at all is given up after one look.
+        while self._start_next(now) or self._give_up_overdue(now):
+            pass
+        return self._next_instant()
 
     def _start_next(self, now: float) -> bool:
         """Deal with the best job that need not wait; return False if there is none."""
@@ -224,7 +251,7 @@ class QueueManager:
         """Ask for admission. True if the job left its lane: it was started, or it failed."""
         try:
             answer = self._admit(job.work)
-        except Exception as error:
+        except BaseException as error:
             self._fail(job, error)
             return True
         if not isinstance(answer, Wait):
@@ -239,15 +266,33 @@ class QueueManager:
     def _hand_over(self, job: Job, admission: Admission) -> None:
         with self._lock:
             job.lane.waits = None
-            started = self._leave(job)
+            work = job.work
+            started = self._leave(job, State.HANDED)
             if started:
-                job.state = State.RUNNING
                 self._running.add(job)
+            executor = self._executor
         if not started:  # cancelled while it was asked for
             admission.release()
-        elif not self._on_worker(self._work, job, admission):
-            admission.release()
-            self._work_done(job, None, _closed_error())
+            return
+        assert executor is not None
+        try:
+            executor.submit(self._work, job, work, admission)
+        except RuntimeError as fault:  # shut down, or the system allows no more threads
+            self._not_handed_over(job, admission, fault)
+
+    def _not_handed_over(self, job: Job, admission: Admission, fault: RuntimeError) -> None:
+        with self._lock:
+            # The pool may have taken the job all the same, and a worker may be at it.
+            if job.state is not State.HANDED:
+                return
+            job.state = State.RUNNING
+        admission.release()
+        if self._closed:
+            error: GroqError = _closed_error()
+        else:
+            error = ClientError(f"No worker could be started: {fault}", model=job.model)
+            error.__cause__ = fault
+        self._work_done(job, None, error)
 
     def _unpark(self, now: float) -> None:
         with self._lock:
@@ -262,8 +307,8 @@ class QueueManager:
             with self._lock:
                 if not self._give_ups or self._give_ups[0][0] > now:
                     return False
-                job = heapq.heappop(self._give_ups)[2]
-            if self._fail(job, _waited_too_long(job, now)):
+                job = self._timed.get(heapq.heappop(self._give_ups)[1])
+            if job is not None and self._fail(job, _waited_too_long(job, now)):
                 return True
 
     def _next_instant(self) -> float | None:
@@ -277,9 +322,14 @@ class QueueManager:
 
     # --- a worker -------------------------------------------------------------------------
 
-    def _work(self, job: Job, admission: Admission) -> None:
+    def _work(self, job: Job, work: Any, admission: Admission) -> None:
+        with self._lock:
+            if job.state is not State.HANDED:
+                return
+            job.state = State.RUNNING
+            job.runs += 1
         try:
-            value, error = self._run(job.work, admission), None
+            value, error = self._run(work, admission), None
         except BaseException as raised:
             value, error = None, raised
         self._work_done(job, value, error)
@@ -287,15 +337,20 @@ class QueueManager:
     def _work_done(self, job: Job, value: Any, error: BaseException | None) -> None:
         with self._lock:
             self._running.discard(job)
-            job.state = State.DONE
-            if isinstance(value, Again):
+            again = isinstance(value, Again)
+            if again:
                 error = self._take_back(job, value.delay_s)
+            done = not again or error is not None
+            if done:
+                job.state = State.DONE
+                self._timed.pop(job.serial, None)
             if not self._running:
                 self._idle.notify_all()
-            done = job.state is State.DONE
-        self._changed.give()
-        if done:  # only now, when its slot is free: a callback may call the client again
-            job.future.complete(value, error)
+            more = self._waiting
+        if more:
+            self._advance()
+        if done:  # only now, when its slot is free
+            self._end(job, value, error)
 
     def _take_back(self, job: Job, delay_s: float) -> Exception | None:
         """Let a job wait once more, at its old rank, or return the reason why not. Lock held."""
@@ -303,7 +358,7 @@ class QueueManager:
         if self._closed:
             return _closed_error()
         if job.give_up_s is not None and now + delay_s > job.give_up_s:
-            return _waited_too_long(job, now)
+            return _wait_too_long(job, Wait(delay_s), now)
         self._waiting += 1
         if delay_s > 0.0:
             job.state = State.PARKED
@@ -324,21 +379,25 @@ class QueueManager:
         job.state = State.QUEUED
         job.lane.add(job)
 
-    def _leave(self, job: Job) -> bool:
-        """Take a waiting job out, for good; False if it does not wait any more."""
-        if job.state not in (State.QUEUED, State.PARKED):
-            return False
-        job.state = State.DONE
+    def _leave(self, job: Job, state: State = State.DONE) -> bool:
+        """Take a waiting job out of the queue; False if it does not wait any more."""
+        if job.state not in WAITING or self._lanes.get(job.lane.name) is not job.lane:
+            return False  # (a lane that is not ours was there before a fork)
+        was_queued = job.state is State.QUEUED
+        job.state = state
+        if was_queued:
+            job.lane.left()
+        if state is not State.HANDED:
+            self._timed.pop(job.serial, None)
         self._waiting -= 1
         self._room.notify()
         return True
 
-    def _forget_ended(self) -> None:
-        """Drop ended jobs from the list of times, where they would stay until their own."""
-        if len(self._give_ups) > 2 * (self._waiting + len(self._running)) + 64:
-            alive = [entry for entry in self._give_ups if entry[2].state is not State.DONE]
-            heapq.heapify(alive)
-            self._give_ups = alive
+    def _tidy_give_ups(self) -> None:
+        """Drop the times of ended jobs, which would stay until they come."""
+        if len(self._give_ups) > 2 * len(self._timed) + 64:
+            self._give_ups = [entry for entry in self._give_ups if entry[1] in self._timed]
+            heapq.heapify(self._give_ups)
 
     def _waiting_jobs(self) -> list[Job]:
         queued = [job for lane in self._lanes.values() for job in lane.jobs()]
@@ -361,22 +420,36 @@ class QueueManager:
 
     def _cancel(self, job: Job) -> bool:
         with self._lock:
-            if not self._leave(job):
+            left = self._leave(job, State.CANCELLED)
+            if not left and job.state is not State.CANCELLED:
                 return False
-        job.future.complete_cancelled()
-        job.lane.tidy()
-        self._changed.give()
+        job.work = None
+        call_back = job.future.end_cancelled()
+        if left:
+            self._changed.give()
+        if call_back is not None:
+            call_back()
         return True
 
-    def _fail(self, job: Job, error: Exception) -> bool:
+    def _fail(self, job: Job, error: BaseException) -> bool:
         """End a waiting job with an error; False if it does not wait any more."""
         with self._lock:
             if not self._leave(job):
                 return False
-        # Callbacks may block, or call the client again: not on the dispatcher.
-        if not self._on_worker(job.future.complete, None, error):
-            job.future.complete(None, error)
+        self._end(job, None, error)
         return True
+
+    def _end(self, job: Job, value: Any, error: BaseException | None) -> None:
+        """Tell the outcome of a job, and forget what it was about."""
+        job.work = None
+        call_back = job.future.end(value, error)
+        if call_back is None:
+            return
+        try:
+            assert self._callback_executor is not None
+            self._callback_executor.submit(call_back)
+        except RuntimeError:  # shut down by close(), or by the interpreter's end
+            call_back()
 
     def _wait_until_idle(self, timeout_s: float) -> bool:
         until_s = self._clock.monotonic() + timeout_s
@@ -391,29 +464,22 @@ class QueueManager:
         """Make the threads, once. Called with the lock held."""
         if self._executor is not None:
             return
-        self._executor = ThreadPoolExecutor(
-            self._max_workers + _SPARE_THREADS, thread_name_prefix="customgroqchat-worker"
-        )
-        # The dispatcher holds the manager only while it steps, and is woken when it is gone.
-        weakref.finalize(self, self._changed.give).atexit = False
         threading.Thread(
             target=_dispatch,
             args=(weakref.ref(self), self._changed, self._clock),
             name="customgroqchat-dispatcher",
             daemon=True,
         ).start()
-
-    def _on_worker(self, function: Callable[..., None], *args: Any) -> bool:
-        """Have a worker call it; False if there are no workers any more."""
-        try:
-            assert self._executor is not None
-            self._executor.submit(function, *args)
-        except RuntimeError:  # shut down by close(), or by the interpreter's end
-            return False
-        return True
+        # The dispatcher holds the manager only while it steps, and is woken when it is gone.
+        self._finalizer = weakref.finalize(self, self._changed.give)
+        self._finalizer.atexit = False
+        self._executor = ThreadPoolExecutor(self._max_workers, "customgroqchat-worker")
+        self._callback_executor = ThreadPoolExecutor(_CALLBACK_THREADS, "customgroqchat-callback")
 
     def after_fork(self) -> None:
         """In a forked child: forget jobs and threads, which live on in the parent."""
+        if self._finalizer is not None:
+            self._finalizer.detach()  # the signal's lock may be held by the parent's dispatcher
         self._reset()
 
     def at_exit(self) -> None:
@@ -439,6 +505,7 @@ def _wait_too_long(job: Job, wait: Wait, now: float) -> RateLimitExceededExcepti
         used=wait.used,
         requested=wait.requested,
         retry_after=wait.wait_s,
+        attempts=job.runs,
         model=job.model,
         waited=now - job.born_s,
         hint="Try again after retry_after seconds, or allow a longer max_wait.",
@@ -453,6 +520,7 @@ def _waited_too_long(job: Job, now: float) -> RateLimitExceededException:
         dimension=wait.dimension,
         limit=wait.limit,
         retry_after=max(0.0, until_s - now),
+        attempts=job.runs,
         model=job.model,
         waited=now - job.born_s,
         hint="Allow a longer max_wait, give it a higher priority, or send less at once.",

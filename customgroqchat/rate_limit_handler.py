@@ -13,9 +13,15 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import _process
 from ._expectation import OutputExpectation
 from ._limits import KnownLimit, known_limits
-from .exceptions import RateLimitError, RequestTooLargeError, TokenLimitExceededException
+from .exceptions import (
+    ModelNotFoundException,
+    RateLimitError,
+    RequestTooLargeError,
+    TokenLimitExceededException,
+)
 from .stores import Decision, MemoryStore, Store
 
 if TYPE_CHECKING:
@@ -132,6 +138,7 @@ class RateLimitHandler:
         self._limits_lock = threading.Lock()
         self._scopes: dict[Scope, _ScopeState] = {}
         self._serial = itertools.count(1)
+        _process.register(self)
 
     # --- what a request belongs to, and costs --------------------------------------------
 
@@ -275,21 +282,22 @@ class RateLimitHandler:
 
     def status(self, scope: Scope) -> dict[str, LimitStatus]:
         """Return every known limit of a scope, by dimension (``"RPM"``, ``"TPD"``, ...)."""
-        state = self._state(scope)
+        limits = self._state(scope).limits
         return {
             name: LimitStatus(
-                bucket.limit, math.floor(bucket.level), bucket.window_s, state.limits[name].source
+                bucket.limit, math.floor(bucket.level), bucket.window_s, limits[name].source
             )
             for name, bucket in self._store.snapshot(scope).items()
-            if name in state.limits
+            if name in limits
         }
 
-    def reset_locks(self) -> None:
-        """Replace the locks, in a forked child: a thread that is not there may hold them."""
+    def after_fork(self) -> None:
+        """In a forked child: new locks, for a thread that is not there may hold the old ones."""
         self._lock = threading.Lock()
         self._limits_lock = threading.Lock()
-        if isinstance(self._store, MemoryStore):
-            self._store.reset_locks()
+
+    def at_exit(self) -> None:
+        """At the interpreter's end there is nothing to do."""
 
     # --- inside ---------------------------------------------------------------------------
 
@@ -307,15 +315,9 @@ class RateLimitHandler:
 
     def _configure(self, scope: Scope, state: _ScopeState) -> None:
         """Work out the limits of a scope anew. Called with the limits lock held."""
-        settings = self._config.model(scope.model)
-        configured = {
-            "RPM": settings.req_per_minute,
-            "RPD": settings.req_per_day,
-            "TPM": settings.token_per_minute,
-            "TPD": settings.token_per_day,
-        }
+        configured, guessed = _configured_limits(self._config, scope.model)
         before = state.limits
-        state.limits = known_limits(configured, settings.guessed, state.told)
+        state.limits = known_limits(configured, guessed, state.told)
         gone = dict.fromkeys(before.keys() - state.limits.keys())
         now = {name: known.limit for name, known in state.limits.items()}
         self._store.set_limits(scope, {**gone, **now})
@@ -331,7 +333,8 @@ class RateLimitHandler:
     def _expected_output(self, state: _ScopeState, prompt_tokens: int) -> int:
         with self._lock:
             expected = state.expectation.tokens()
-        room = [state.limits[name].limit for name in ("TPM", "TPD") if name in state.limits]
+        limits = state.limits  # replaced as a whole when they change
+        room = [limits[name].limit for name in ("TPM", "TPD") if name in limits]
         return max(0, min([expected, *(size - prompt_tokens for size in room)]))
 
     def _close(self, reservation: Reservation) -> bool:
@@ -346,6 +349,21 @@ def _usage_costs(usage: Usage) -> dict[str, float]:
     charged_prompt = usage.prompt - usage.cached
     total = charged_prompt + usage.completion
     return {"TPM": total, "TPD": total, "ITPM": charged_prompt, "OTPM": usage.completion}
+
+
+def _configured_limits(config: Config, model: str) -> tuple[dict[str, int | None], bool]:
+    """Return the limits of a model by dimension, and whether they are guesses."""
+    try:
+        settings = config.model(model)
+    except ModelNotFoundException:  # in use since before a configuration that does not know it
+        return {}, False
+    limits = {
+        "RPM": settings.req_per_minute,
+        "RPD": settings.req_per_day,
+        "TPM": settings.token_per_minute,
+        "TPD": settings.token_per_day,
+    }
+    return limits, settings.guessed
 
 
 def _account_name(base_url: str, api_key: str | None) -> str:

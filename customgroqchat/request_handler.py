@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ._clock import Clock
 from ._headers import parse_limit_headers
 from ._ordering import Priority, priority_level
+from ._text import shown, without_secret
 from ._validation import check_chat_payload, check_json, check_max_wait, check_timeout
 from .api_client import APIClient, APIRequest, APIResponse, Timeout, encode, missing_key
 from .exceptions import (
@@ -225,7 +226,7 @@ class RequestHandler:
         try:
             return work.convert(response.data)
         except (AttributeError, KeyError, TypeError, ValueError) as fault:
-            raise _not_understood(response) from fault
+            raise _not_understood(response, work.request.api_key) from fault
 
     # --- after an attempt -------------------------------------------------------------------
 
@@ -296,12 +297,11 @@ def _usage(data: Any) -> Usage | None:
     return Usage(prompt, completion, cached if isinstance(cached, int) else 0)
 
 
-def _not_understood(response: APIResponse) -> APIResponseValidationError:
+def _not_understood(response: APIResponse, api_key: str | None) -> APIResponseValidationError:
+    text = without_secret(shown(response.data), api_key)
     return APIResponseValidationError(
-        f"HTTP {response.status_code}, but the answer is not of the API's form: "
-        f"{response.data!r:.80}",
+        f"HTTP {response.status_code}, but the answer is not of the API's form: {text}",
         status_code=response.status_code,
-        body=response.data,
         request_id=response.request_id,
         hint="Something between here and the service answers in its place; check base_url.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Mapping
 
+from .. import _process
 from .._bucket import WINDOWS_S, Bucket
 from .._clock import Clock
 from .base import BucketState, Costs, Decision
@@ -36,6 +37,7 @@ class MemoryStore:
         self._margin_s = margin_s
         self._lock = threading.Lock()
         self._scopes: dict[Hashable, _Scope] = {}
+        _process.register(self)
 
     def set_limits(self, scope: Hashable, limits: Mapping[str, int | None]) -> None:
         """Create, resize or (None) remove buckets. What is in use stays in use."""
@@ -102,9 +104,12 @@ class MemoryStore:
                 for dimension, bucket in self._scope(scope).buckets.items()
             }
 
-    def reset_locks(self) -> None:
-        """Replace the lock, in a forked child: a thread that is not there may hold the old one."""
+    def after_fork(self) -> None:
+        """In a forked child: a new lock, for a thread that is not there may hold the old one."""
         self._lock = threading.Lock()
+
+    def at_exit(self) -> None:
+        """At the interpreter's end there is nothing to do."""
 
     def _scope(self, scope: Hashable) -> _Scope:
         state = self._scopes.get(scope)

@@ -1,0 +1,373 @@
+"""What every store of bucket levels promises. A further store is one line in ``STORES``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers_properties import repeatable
+from helpers_threads import together
+from hypothesis import given
+from hypothesis import strategies as st
+
+from customgroqchat.stores import BucketState, Decision, MemoryStore, Store
+from customgroqchat.testing import FakeClock
+
+SCOPE = ("account", "model")
+DAY_S = 86_400.0
+
+#: How to make each store, on a clock and in a directory of its own, with no refill held back.
+STORES: dict[str, Callable[[FakeClock, Path], Store]] = {
+    "memory": lambda clock, directory: MemoryStore(clock, margin_s=0.0),
+}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=list(STORES.values()), ids=list(STORES))
+def store(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> Store:
+    made: Store = request.param(clock, tmp_path)
+    return made
+
+
+def level(store: Store, dimension: str, scope: tuple[str, str] = SCOPE) -> float:
+    return store.snapshot(scope)[dimension].level
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+def test_an_unknown_scope_is_unlimited(store: Store) -> None:
+    assert store.snapshot(SCOPE) == {}
+    assert store.wait_s(SCOPE, {"RPM": 1, "TPM": 10**9}) == Decision(admitted=True)
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 10**9}).admitted
+    store.give_back(SCOPE, {"TPM": 10**9})
+    store.lower(SCOPE, "TPM", 0.0)
+    assert store.snapshot(SCOPE) == {}
+
+
+def test_a_new_bucket_is_full(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 30, "TPD": 200_000})
+    assert store.snapshot(SCOPE) == {
+        "RPM": BucketState(30, 30.0, 60.0),
+        "TPD": BucketState(200_000, 200_000.0, DAY_S),
+    }
+
+
+@pytest.mark.parametrize(
+    ("dimension", "window_s"),
+    [
+        ("RPM", 60.0),
+        ("TPM", 60.0),
+        ("ITPM", 60.0),
+        ("OTPM", 60.0),
+        ("ASH", 3_600.0),
+        ("RPD", DAY_S),
+        ("TPD", DAY_S),
+        ("ASD", DAY_S),
+    ],
+)
+def test_every_dimension_fills_in_its_own_time(
+    store: Store, clock: FakeClock, dimension: str, window_s: float
+) -> None:
+    store.set_limits(SCOPE, {dimension: 600})
+    store.reserve(SCOPE, {dimension: 600})
+    clock.advance(window_s / 3)
+    assert level(store, dimension) == pytest.approx(200.0)
+    clock.advance(window_s)
+    assert store.snapshot(SCOPE)[dimension] == BucketState(600, 600.0, window_s)
+
+
+def test_another_limit_leaves_in_use_what_is_in_use(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 8_000})
+    store.reserve(SCOPE, {"TPM": 3_000})
+    store.set_limits(SCOPE, {"TPM": 10_000})
+    assert level(store, "TPM") == 7_000
+    store.set_limits(SCOPE, {"TPM": 2_000})
+    assert level(store, "TPM") == -1_000
+    store.set_limits(SCOPE, {"TPM": 2_000})
+    assert level(store, "TPM") == -1_000
+
+
+def test_none_removes_a_bucket(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 10, "RPM": 1})
+    store.set_limits(SCOPE, {"TPM": None, "TPD": None})
+    assert set(store.snapshot(SCOPE)) == {"RPM"}
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 99}).admitted
+
+
+def test_scopes_are_separate(store: Store) -> None:
+    others = [("account", "another model"), ("another account", "model")]
+    for scope in (SCOPE, *others):
+        store.set_limits(scope, {"RPM": 1})
+    store.reserve(SCOPE, {"RPM": 1})
+    store.block(SCOPE, 60.0)
+    assert [level(store, "RPM", scope) for scope in others] == [1.0, 1.0]
+    assert all(store.reserve(scope, {"RPM": 1}).admitted for scope in others)
+
+
+# --- reserve -------------------------------------------------------------------------------------
+
+
+def test_costs_are_taken_from_every_bucket(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 30, "TPM": 8_000})
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 500, "TPD": 500}) == Decision(admitted=True)
+    assert (level(store, "RPM"), level(store, "TPM")) == (29.0, 7_500.0)
+
+
+@pytest.mark.parametrize("short", ["RPM", "RPD", "TPM", "TPD"])
+def test_all_or_nothing(store: Store, short: str) -> None:
+    limits = {"RPM": 100, "RPD": 100, "TPM": 100, "TPD": 100}
+    store.set_limits(SCOPE, limits)
+    store.lower(SCOPE, short, 4.0)
+    decision = store.reserve(SCOPE, dict.fromkeys(limits, 5))
+    assert not decision.admitted
+    assert (decision.dimension, decision.limit, decision.level) == (short, 100, 4.0)
+    expected = {name: 4.0 if name == short else 100.0 for name in limits}
+    assert {name: bucket.level for name, bucket in store.snapshot(SCOPE).items()} == expected
+
+
+def test_a_burst_may_use_the_whole_bucket(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 30})
+    decisions = [store.reserve(SCOPE, {"RPM": 1}).admitted for _ in range(31)]
+    assert decisions == [True] * 30 + [False]
+    assert level(store, "RPM") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "used", "costs", "wait_s", "dimension"),
+    [
+        ({"RPM": 30}, {"RPM": 30}, {"RPM": 1}, 2.0, "RPM"),
+        ({"RPD": 1_000}, {"RPD": 1_000}, {"RPD": 1}, 86.4, "RPD"),
+        ({"TPM": 6_000}, {"TPM": 5_969}, {"TPM": 752}, 7.21, "TPM"),
+        ({"TPD": 200_000}, {"TPD": 199_000}, {"TPD": 1_500}, 216.0, "TPD"),
+        ({"RPM": 30, "TPM": 6_000}, {"RPM": 30, "TPM": 6_000}, {"RPM": 1, "TPM": 1}, 2.0, "RPM"),
+        ({"RPM": 30, "TPM": 6_000}, {"RPM": 30, "TPM": 6_000}, {"RPM": 1, "TPM": 300}, 3.0, "TPM"),
+    ],
+)
+def test_the_wait_is_exact(
+    store: Store,
+    clock: FakeClock,
+    limits: dict[str, int],
+    used: dict[str, float],
+    costs: dict[str, float],
+    wait_s: float,
+    dimension: str,
+) -> None:
+    store.set_limits(SCOPE, limits)
+    store.reserve(SCOPE, used)
+    decision = store.reserve(SCOPE, costs)
+    assert decision.wait_s == pytest.approx(wait_s)
+    assert decision.dimension == dimension
+    clock.advance(decision.wait_s * 0.999)
+    assert not store.reserve(SCOPE, costs).admitted
+    clock.advance(decision.wait_s * 0.001)
+    assert store.reserve(SCOPE, costs).admitted
+
+
+@repeatable
+@given(
+    limit=st.integers(1, 10**9),
+    used=st.floats(0, 1),
+    cost=st.floats(0, 1, exclude_min=True),
+    now_s=st.floats(0, 1e7),
+)
+@pytest.mark.parametrize("make", STORES.values(), ids=list(STORES))
+def test_who_waits_as_long_as_told_gets_it(
+    make: Callable[[FakeClock, Path], Store],
+    tmp_path_factory: pytest.TempPathFactory,
+    limit: int,
+    used: float,
+    cost: float,
+    now_s: float,
+) -> None:
+    clock = FakeClock(now_s)
+    store = make(clock, tmp_path_factory.mktemp("store"))
+    store.set_limits(SCOPE, {"TPD": limit})
+    store.reserve(SCOPE, {"TPD": limit * used})
+    decision = store.wait_s(SCOPE, {"TPD": limit * cost})
+    clock.advance(decision.wait_s)
+    assert store.reserve(SCOPE, {"TPD": limit * cost}).admitted
+
+
+def test_what_is_larger_than_a_bucket_never_fits(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 100})
+    decision = store.reserve(SCOPE, {"TPM": 100.5})
+    assert (decision.admitted, decision.wait_s, decision.dimension) == (False, math.inf, "TPM")
+    assert level(store, "TPM") == 100.0
+
+
+def test_what_costs_nothing_passes_an_empty_bucket(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 100, "RPM": 2})
+    store.give_back(SCOPE, {"TPM": -300})
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 0}).admitted
+    assert level(store, "TPM") == -200.0
+
+
+def test_asking_takes_nothing(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 1})
+    for _ in range(5):
+        assert store.wait_s(SCOPE, {"RPM": 1}) == Decision(admitted=True)
+    assert level(store, "RPM") == 1.0
+    assert store.reserve(SCOPE, {"RPM": 1}).admitted
+    decision = store.wait_s(SCOPE, {"RPM": 1})
+    assert decision == store.reserve(SCOPE, {"RPM": 1})
+    assert (decision.admitted, decision.wait_s) == (False, pytest.approx(60.0))
+
+
+# --- time ----------------------------------------------------------------------------------------
+
+
+def test_refill_is_continuous_over_days(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"RPD": 1_000})
+    for _ in range(1_000):
+        assert store.reserve(SCOPE, {"RPD": 1}).admitted
+    served = 0
+    for _ in range(2 * 1_440):  # two days in minutes, with no midnight in between
+        clock.advance(60.0)
+        while store.reserve(SCOPE, {"RPD": 1}).admitted:
+            served += 1
+    assert served == 2_000
+    assert level(store, "RPD") == pytest.approx(0.0, abs=1e-6)
+
+
+def test_no_bucket_holds_more_than_its_limit(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"TPM": 100})
+    clock.advance(10 * DAY_S)
+    store.give_back(SCOPE, {"TPM": 50})
+    assert level(store, "TPM") == 100.0
+
+
+# --- give back, lower, block ---------------------------------------------------------------------
+
+
+def test_what_is_given_back_can_be_had_again(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 100, "RPM": 5})
+    store.reserve(SCOPE, {"TPM": 80, "RPM": 1})
+    store.give_back(SCOPE, {"TPM": 30, "TPD": 30})
+    assert (level(store, "TPM"), level(store, "RPM")) == (50.0, 4.0)
+
+
+def test_debt_is_paid_by_time(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"TPM": 600})
+    store.reserve(SCOPE, {"TPM": 600})
+    store.give_back(SCOPE, {"TPM": -300})
+    assert level(store, "TPM") == -300.0
+    assert store.wait_s(SCOPE, {"TPM": 100}).wait_s == pytest.approx(40.0)
+    clock.advance(30.0)
+    assert level(store, "TPM") == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("told", "expected"), [(120.0, 80.0), (50.0, 50.0), (-20.0, -20.0)])
+def test_a_level_is_only_ever_lowered(store: Store, told: float, expected: float) -> None:
+    store.set_limits(SCOPE, {"TPM": 100})
+    store.reserve(SCOPE, {"TPM": 20})
+    store.lower(SCOPE, "TPM", told)
+    assert level(store, "TPM") == expected
+
+
+def test_a_level_is_compared_with_what_it_is_now(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"TPM": 60})
+    store.reserve(SCOPE, {"TPM": 60})
+    clock.advance(30.0)
+    store.lower(SCOPE, "TPM", 10.0)
+    assert level(store, "TPM") == 10.0
+
+
+def test_a_block_holds_for_exactly_its_time(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"RPM": 30})
+    store.block(SCOPE, 90.0)
+    decision = store.reserve(SCOPE, {"RPM": 1})
+    assert (decision.admitted, decision.dimension) == (False, None)
+    assert decision.wait_s == pytest.approx(90.0)
+    clock.advance(89.999)
+    assert not store.reserve(SCOPE, {"RPM": 1}).admitted
+    assert not store.reserve(SCOPE, {}).admitted
+    clock.advance(0.001)
+    assert store.reserve(SCOPE, {"RPM": 1}).admitted
+
+
+def test_the_longest_block_counts(store: Store, clock: FakeClock) -> None:
+    store.block(SCOPE, 10.0)
+    clock.advance(4.0)
+    store.block(SCOPE, 2.0)
+    assert store.wait_s(SCOPE, {}).wait_s == pytest.approx(6.0)
+    store.block(SCOPE, 60.0)
+    assert store.wait_s(SCOPE, {}).wait_s == pytest.approx(60.0)
+
+
+def test_a_block_and_a_bucket_take_the_longer(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 60})
+    store.reserve(SCOPE, {"RPM": 60})
+    store.block(SCOPE, 3.0)
+    assert store.wait_s(SCOPE, {"RPM": 1})[:3] == (False, pytest.approx(3.0), None)
+    assert store.wait_s(SCOPE, {"RPM": 5})[:3] == (False, pytest.approx(5.0), "RPM")
+
+
+def test_buckets_refill_while_a_scope_is_blocked(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"RPM": 60})
+    store.reserve(SCOPE, {"RPM": 60})
+    store.block(SCOPE, 20.0)
+    clock.advance(20.0)
+    assert level(store, "RPM") == pytest.approx(20.0)
+
+
+# --- threads -------------------------------------------------------------------------------------
+
+
+def test_threads_share_a_bucket_without_taking_more_than_it_holds(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 400, "TPM": 100_000})
+    admitted: list[int] = []
+
+    def take() -> None:
+        taken = sum(store.reserve(SCOPE, {"RPM": 1, "TPM": 7}).admitted for _ in range(100))
+        store.give_back(SCOPE, {"TPM": 7 * taken})
+        admitted.append(taken)
+
+    together(*[take] * 8)
+    assert sum(admitted) == 400
+    assert (level(store, "RPM"), level(store, "TPM")) == (0.0, 100_000.0)
+
+
+# --- in memory only ------------------------------------------------------------------------------
+
+
+def test_the_margin_holds_back_refill_once_and_not_a_share_of_the_rate(clock: FakeClock) -> None:
+    store = MemoryStore(clock, margin_s=0.25)
+    store.set_limits(SCOPE, {"TPM": 6_000})
+    assert store.reserve(SCOPE, {"TPM": 5_970}).admitted
+    assert store.reserve(SCOPE, {"TPM": 30}).wait_s == pytest.approx(0.25)
+    clock.advance(0.25)
+    for _ in range(100):
+        assert store.reserve(SCOPE, {"TPM": 30}).admitted
+        assert store.reserve(SCOPE, {"TPM": 30}).wait_s == pytest.approx(0.3)
+        clock.advance(0.3)
+
+
+def test_the_margin_asks_of_nobody_more_than_a_full_bucket(clock: FakeClock) -> None:
+    store = MemoryStore(clock, margin_s=0.25)
+    store.set_limits(SCOPE, {"TPM": 6_000})
+    assert store.reserve(SCOPE, {"TPM": 6_000}).admitted
+    assert store.wait_s(SCOPE, {"TPM": 6_000}).wait_s == pytest.approx(60.0)
+
+
+def test_a_store_in_memory_keeps_real_time_and_its_margin_by_default() -> None:
+    store = MemoryStore()
+    store.set_limits(SCOPE, {"RPD": 1})
+    assert store.reserve(SCOPE, {"RPD": 1}).admitted
+    assert DAY_S - 60.0 < store.reserve(SCOPE, {"RPD": 1}).wait_s <= DAY_S
+
+
+def test_after_a_fork_a_lost_thread_may_hold_the_lock(clock: FakeClock) -> None:
+    store = MemoryStore(clock)
+    store.set_limits(SCOPE, {"RPM": 2})
+    store._lock.acquire()
+    store.after_fork()
+    assert store.reserve(SCOPE, {"RPM": 1}).admitted
+    store.at_exit()
+    assert level(store, "RPM") == 1.0
