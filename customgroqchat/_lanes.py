@@ -128,6 +128,7 @@ class RequestFuture(Future[Any]):
             self.set_result(value)
         else:
             self.set_exception(error)
+        self._let_go()
         return self._caller(self._taken_callbacks())
 
     def end_cancelled(self) -> Callable[[], None] | None:
@@ -136,13 +137,18 @@ class RequestFuture(Future[Any]):
         super().cancel()
         if callbacks is not None:  # nobody else has
             self.set_running_or_notify_cancel()
+        self._let_go()
         return self._caller(callbacks)
 
     def _taken_callbacks(self) -> list[Callable[[Future[Any]], object]] | None:
         with self._lock:
             callbacks, self._callbacks = self._callbacks, None
-        self._job = self._cancel_job = None  # a future that is kept keeps nothing else alive
         return callbacks
+
+    def _let_go(self) -> None:
+        # Whoever keeps a future keeps nothing else alive. Not before it has its outcome: who
+        # cancels it at the same moment asks the job.
+        self._job = self._cancel_job = None
 
     def _caller(
         self, callbacks: list[Callable[[Future[Any]], object]] | None

@@ -32,8 +32,9 @@ __all__ = ["Admission", "Again", "QueueManager", "RequestFuture", "Wait"]
 
 _log = logging.getLogger(__name__)
 
-# Callbacks have threads of their own: they may block, or call the client and wait for its workers.
-_CALLBACK_THREADS = 32
+# Callbacks have threads of their own, made as they are needed: they may block, or call the client
+# and wait for its workers, or for one another.
+_CALLBACK_THREADS = 256
 
 
 class QueueManager:
