@@ -10,12 +10,13 @@ import functools
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import Any, Literal
 
 from ._clock import Clock
+from ._futures import Callback, failed, outcome_of, tell
 from ._map import map_ordered, map_unordered
 from ._objects import ChatCompletion, TextCompletion
 from ._ordering import Priority
@@ -23,7 +24,7 @@ from ._text_completion import to_chat_payload, to_text_completion
 from ._types import NOT_GIVEN, NotGiven
 from .api_client import APIClient, APIRequest, APIResponse, Timeout
 from .config_loader import Config, ConfigLoader
-from .exceptions import APIConnectionError, GroqError, RequestCancelledException
+from .exceptions import APIConnectionError, GroqError
 from .queue_manager import QueueManager, RequestFuture
 from .rate_limit_handler import RateLimitHandler
 from .request_handler import Convert, RequestHandler, RequestOptions
@@ -37,7 +38,6 @@ _log = logging.getLogger(__name__)
 _CLOSING_S = 5.0
 
 ConfigSource = str | os.PathLike[str] | Mapping[str, Any] | Config | None
-Callback = Callable[[Any], object]
 Messages = Sequence[Mapping[str, Any]]
 
 
@@ -305,7 +305,7 @@ class GroqClient:
         start = functools.partial(self._start, _with_model_name(common))
         with contextlib.closing(run(start, requests, ahead)) as futures:
             for future in futures:
-                outcome = _outcome(future)
+                outcome = outcome_of(future)
                 if isinstance(outcome, BaseException) and not return_exceptions:
                     raise outcome
                 yield outcome
@@ -463,8 +463,8 @@ class GroqClient:
             future.cancel()
             raise
         if callback is not None:
-            _call_back(callback, future)
-        outcome = _outcome(future)
+            tell(callback, future)
+        outcome = outcome_of(future)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -480,7 +480,7 @@ class GroqClient:
         payload = {"model": model_name, "messages": messages, **parameters}
         future = self._handler.submit(payload, options, ChatCompletion.wrap)
         if callback is not None:
-            future.add_done_callback(functools.partial(_call_back, callback))
+            future.add_done_callback(functools.partial(tell, callback))
         return future
 
     def _start(self, common: Mapping[str, Any], request: Mapping[str, Any]) -> Future[Any]:
@@ -495,9 +495,7 @@ class GroqClient:
                 parameters=arguments,
             )
         except GroqError as error:
-            failed: Future[Any] = Future()
-            failed.set_exception(error)
-            return failed
+            return failed(error)
 
     def _get(self, path: str) -> APIResponse:
         request = APIRequest(
@@ -515,17 +513,3 @@ def _options_out_of(arguments: dict[str, Any]) -> RequestOptions:
     """Take the options of this client out of a request's arguments."""
     names = ("priority", "max_wait", "timeout", "tag")
     return RequestOptions(**{name: arguments.pop(name) for name in names if name in arguments})
-
-
-def _outcome(future: Future[Any]) -> Any:
-    """Return the value or the error of an ended future."""
-    if future.cancelled():
-        return RequestCancelledException("The request was cancelled before it was sent.")
-    return future.exception() or future.result()
-
-
-def _call_back(callback: Callback, future: Future[Any]) -> None:
-    try:
-        callback(_outcome(future))
-    except Exception:
-        _log.exception("a callback failed")

@@ -7,7 +7,6 @@ the head of every lane, asks *admit*, and hands what is admitted to a free worke
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import logging
 import threading
@@ -20,6 +19,7 @@ from . import _process
 from ._clock import Clock, Signal
 from ._lanes import WAITING, Admission, Again, Job, Lane, RequestFuture, State, Wait
 from ._ordering import rank
+from ._timetable import Timetable
 from .exceptions import (
     ClientClosedException,
     ClientError,
@@ -81,9 +81,7 @@ class QueueManager:
         self._room = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
         self._lanes: dict[Hashable, Lane] = {}
-        self._parked: list[tuple[float, int, Job]] = []
-        self._give_ups: list[tuple[float, int]] = []
-        self._timed: dict[int, Job] = {}  # by the serial numbers in the list above
+        self._timetable = Timetable()
         self._waiting = 0  # queued or parked
         self._running: set[Job] = set()
         self._closed = False
@@ -138,9 +136,7 @@ class QueueManager:
             self._enqueue(job)
             self._waiting += 1
             if give_up_s is not None:
-                heapq.heappush(self._give_ups, (give_up_s, job.serial))
-                self._timed[job.serial] = job
-                self._tidy_give_ups()
+                self._timetable.give_up_at(job, give_up_s)
             future = job.future
         self._advance()
         return future
@@ -218,11 +214,13 @@ class QueueManager:
     def _advance(self) -> None:
         """Step on the thread that has just changed something: that saves a change of threads.
 
-        If somebody else is stepping, who may have looked at the change or not, or if the
-        dispatcher would oversleep the next instant, it is woken.
+        The dispatcher is woken if somebody else is stepping, who may have looked at the change
+        or not; if it would oversleep the next instant; and by the main thread, which never steps
+        itself: Ctrl-C can strike it at any line, and would tear somebody else's job apart.
         """
         wake = True
-        if self._stepping.acquire(blocking=False):
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread and self._stepping.acquire(blocking=False):
             try:
                 next_s, planned_s = self._do_what_is_due(), self._sleeps_until
             finally:
@@ -297,29 +295,28 @@ class QueueManager:
 
     def _unpark(self, now: float) -> None:
         with self._lock:
-            while self._parked and self._parked[0][0] <= now:
-                job = heapq.heappop(self._parked)[2]
-                if job.state is State.PARKED:
-                    self._enqueue(job)
+            for job in self._timetable.due(now):
+                self._enqueue(job)
 
     def _give_up_overdue(self, now: float) -> bool:
         """Fail one job whose time is up; return False if there is none."""
         while True:
             with self._lock:
-                if not self._give_ups or self._give_ups[0][0] > now:
-                    return False
-                job = self._timed.get(heapq.heappop(self._give_ups)[1])
-            if job is not None and self._fail(job, _waited_too_long(job, now)):
+                job = self._timetable.next_overdue(now)
+            if job is None:
+                return False
+            # One that runs is not failed; if it comes back, its time is seen to be up then.
+            if self._fail(job, _waited_too_long(job, now)):
                 return True
 
     def _next_instant(self) -> float | None:
         with self._lock:
-            instants = [heap[0][0] for heap in (self._parked, self._give_ups) if heap]
+            instants = [self._timetable.next_instant()]
             if len(self._running) < self._max_workers:
                 instants += [
                     lane.waits[1] for lane in self._lanes.values() if lane.waits and lane.head()
                 ]
-        return min(instants, default=None)
+        return min((instant for instant in instants if instant is not None), default=None)
 
     # --- a worker -------------------------------------------------------------------------
 
@@ -344,7 +341,7 @@ class QueueManager:
             done = not again or error is not None
             if done:
                 job.state = State.DONE
-                self._timed.pop(job.serial, None)
+                self._timetable.forget(job)
             if not self._running:
                 self._idle.notify_all()
             more = self._waiting
@@ -363,7 +360,7 @@ class QueueManager:
         self._waiting += 1
         if delay_s > 0.0:
             job.state = State.PARKED
-            heapq.heappush(self._parked, (now + delay_s, job.serial, job))
+            self._timetable.park(job, now + delay_s)
         else:
             self._enqueue(job)
         return None
@@ -389,20 +386,14 @@ class QueueManager:
         if was_queued:
             job.lane.left()
         if state is not State.HANDED:
-            self._timed.pop(job.serial, None)
+            self._timetable.forget(job)
         self._waiting -= 1
         self._room.notify()
         return True
 
-    def _tidy_give_ups(self) -> None:
-        """Drop the times of ended jobs, which would stay until they come."""
-        if len(self._give_ups) > 2 * len(self._timed) + 64:
-            self._give_ups = [entry for entry in self._give_ups if entry[1] in self._timed]
-            heapq.heapify(self._give_ups)
-
     def _waiting_jobs(self) -> list[Job]:
         queued = [job for lane in self._lanes.values() for job in lane.jobs()]
-        return queued + [job for _, _, job in self._parked if job.state is State.PARKED]
+        return queued + self._timetable.parked()
 
     def _wait_for_room(self, until_s: float | None) -> None:
         while not self._closed and self._max_queue and self._waiting >= self._max_queue:
