@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future, TimeoutError
 from typing import Any
 
 from .exceptions import RequestCancelledException
@@ -12,6 +13,28 @@ from .exceptions import RequestCancelledException
 _log = logging.getLogger(__name__)
 
 Callback = Callable[[Any], object]
+
+#: Seconds that the main thread sleeps at a stretch.
+LONGEST_SLEEP_S = 0.2
+
+
+def wait_until_ended(future: Future[Any]) -> None:
+    """Block until a future has ended, whatever its outcome.
+
+    Raises:
+        KeyboardInterrupt: by Ctrl-C, within a fifth of a second.
+    """
+    # A signal that comes in the instant in which the main thread falls asleep is noticed when it
+    # wakes, and on some systems every signal is.
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    while True:
+        try:
+            future.exception(LONGEST_SLEEP_S if in_main_thread else None)
+        except CancelledError:
+            return
+        except TimeoutError:
+            continue
+        return
 
 
 def outcome_of(future: Future[Any]) -> Any:

@@ -171,7 +171,7 @@ class Job:
         future: Where the outcome goes.
         level: Its priority as a number; smaller is sooner.
         born_s: When it was submitted, by the monotonic clock.
-        give_up_s: The instant after which it is not sent any more, or None.
+        give_up_s: The instant at which it is given up, unless it can go right then, or None.
         runs: How often it was run.
     """
 

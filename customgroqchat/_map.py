@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from ._futures import LONGEST_SLEEP_S, wait_until_ended
 
 T = TypeVar("T")
 
@@ -40,9 +43,11 @@ def map_unordered(
     ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
 
     def next_ended() -> Future[Any]:
-        future = ended.get()
-        begun.discard(future)
-        return future
+        while True:
+            with contextlib.suppress(queue.Empty):
+                future = ended.get(timeout=LONGEST_SLEEP_S)
+                begun.discard(future)
+                return future
 
     try:
         for item in items:
@@ -60,9 +65,8 @@ def map_unordered(
 
 def _ended(future: Future[Any]) -> Future[Any]:
     try:
-        future.exception()  # waits for the end, whatever it is
+        wait_until_ended(future)
     except BaseException:
-        if not future.done():  # an interruption of the waiting, not the outcome
-            future.cancel()
-            raise
+        future.cancel()
+        raise
     return future

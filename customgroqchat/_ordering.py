@@ -10,6 +10,8 @@ PRIORITIES = {"high": 1, "normal": 2, "low": 3}
 
 Priority = str | int
 
+_FARTHEST = 1_000_000  # a rank is a float, and must tell neighbours apart
+
 
 def priority_level(priority: Priority) -> int:
     """Return the level of ``"high"``, ``"normal"``, ``"low"`` or an integer (smaller is sooner).
@@ -19,7 +21,7 @@ def priority_level(priority: Priority) -> int:
     """
     if isinstance(priority, str) and priority.lower() in PRIORITIES:
         return PRIORITIES[priority.lower()]
-    if isinstance(priority, int) and not isinstance(priority, bool):
+    if isinstance(priority, int) and not isinstance(priority, bool) and abs(priority) <= _FARTHEST:
         return priority
     raise InvalidRequestException(
         f"priority must be 'high', 'normal', 'low' or an integer, not {shown(priority)}.",

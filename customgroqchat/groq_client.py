@@ -11,12 +11,12 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal
 
 from ._clock import Clock
-from ._futures import Callback, failed, outcome_of, tell
+from ._futures import Callback, failed, outcome_of, tell, wait_until_ended
 from ._map import map_ordered, map_unordered
 from ._objects import ChatCompletion, TextCompletion
 from ._ordering import Priority
@@ -356,7 +356,7 @@ class GroqClient:
         the log.
 
         Raises:
-            APIError: the service could not be reached or refused, and no model is configured.
+            APIError: the service refused, or could not be reached and no model is configured.
         """
         configured = list(self._config.models)
         if self._config.strict_models:
@@ -416,6 +416,7 @@ class GroqClient:
         self._config = loaded
         self._limiter.use_config(loaded)
         self._handler.use_config(loaded)
+        self._handler.queue.look_again()  # limits may be higher now
         return loaded
 
     def close(self, timeout_s: float = _CLOSING_S) -> None:
@@ -456,9 +457,7 @@ class GroqClient:
     ) -> Any:
         future = self._handler.submit(payload, options, convert)
         try:
-            future.exception()
-        except CancelledError:
-            pass
+            wait_until_ended(future)
         except BaseException:  # such as KeyboardInterrupt: nobody waits for the answer any more
             future.cancel()
             raise

@@ -36,6 +36,10 @@ _log = logging.getLogger(__name__)
 # and wait for its workers, or for one another.
 _CALLBACK_THREADS = 256
 
+# Managers with waiting jobs are kept, although their client and futures may have been dropped:
+# what was submitted is sent, and callbacks are called.
+_busy: set[QueueManager] = set()
+
 
 class QueueManager:
     """Lanes, one dispatcher and a pool of workers.
@@ -133,8 +137,8 @@ class QueueManager:
             job.future = RequestFuture(job, self._cancel)
             job.rank = rank(level, born_s, self._ageing_s)
             job.give_up_s = give_up_s
+            self._count_waiting(1)
             self._enqueue(job)
-            self._waiting += 1
             if give_up_s is not None:
                 self._timetable.give_up_at(job, give_up_s)
             future = job.future
@@ -150,6 +154,10 @@ class QueueManager:
             for job in waiting
             if job.serial == request_id or (tag is not None and job.tag == tag)
         )
+
+    def look_again(self) -> None:
+        """Ask for the admission of waiting jobs anew, for what they wait for has changed."""
+        self._changed.give()
 
     def status(self) -> dict[str, Any]:
         """Return what is queued and running, and what the head of each lane waits for.
@@ -357,7 +365,7 @@ class QueueManager:
             return _closed_error()
         if job.give_up_s is not None and now + delay_s > job.give_up_s:
             return _wait_too_long(job, Wait(delay_s), now)
-        self._waiting += 1
+        self._count_waiting(1)
         if delay_s > 0.0:
             job.state = State.PARKED
             self._timetable.park(job, now + delay_s)
@@ -373,6 +381,13 @@ class QueueManager:
             lane = self._lanes[name] = Lane(name)
         return lane
 
+    def _count_waiting(self, difference: int) -> None:
+        self._waiting += difference
+        if self._waiting:
+            _busy.add(self)
+        else:
+            _busy.discard(self)
+
     def _enqueue(self, job: Job) -> None:
         job.state = State.QUEUED
         job.lane.add(job)
@@ -387,7 +402,7 @@ class QueueManager:
             job.lane.left()
         if state is not State.HANDED:
             self._timetable.forget(job)
-        self._waiting -= 1
+        self._count_waiting(-1)
         self._room.notify()
         return True
 
@@ -470,6 +485,7 @@ class QueueManager:
 
     def after_fork(self) -> None:
         """In a forked child: forget jobs and threads, which live on in the parent."""
+        _busy.discard(self)
         if self._finalizer is not None:
             self._finalizer.detach()  # the signal's lock may be held by the parent's dispatcher
         self._reset()

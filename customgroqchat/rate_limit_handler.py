@@ -346,7 +346,7 @@ class RateLimitHandler:
 
 
 def _usage_costs(usage: Usage) -> dict[str, float]:
-    charged_prompt = usage.prompt - usage.cached
+    charged_prompt = max(0, usage.prompt - usage.cached)
     total = charged_prompt + usage.completion
     return {"TPM": total, "TPD": total, "ITPM": charged_prompt, "OTPM": usage.completion}
 

@@ -295,9 +295,10 @@ def in_threads(number: int, function: Callable[[int], Any]) -> list[Any]:
 def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
     """Let the other threads go on until a condition holds that nothing announces."""
     end_s = time.monotonic() + timeout_s
+    nothing = threading.Event()
     while not condition():
         assert time.monotonic() < end_s, "it never came to that"
-        time.sleep(0)
+        nothing.wait(0.001)  # a loop without a pause keeps the interpreter's lock from the others
 
 
 def wait_until_asleep(process: int) -> None:

@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -94,6 +95,32 @@ def test_without_workers_every_job_still_ends(fate: str) -> None:
     assert isinstance(future.exception(0), expected)
     assert [ticket.released for ticket in bench.tickets] == [1] * len(bench.tickets)
     assert bench.manager.status()["in_flight"] == 0
+
+
+def take_and_raise(function: Callable[..., None], *args: Any) -> None:
+    function(*args)
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_worker_may_be_at_a_job_that_the_pool_said_it_could_not_take() -> None:
+    """A pool that cannot start another thread says so when an old one may have the job already."""
+    bench = Bench()
+    future = bench.submit("job")
+    bench.workers.submit = take_and_raise  # type: ignore[method-assign]
+    bench.turn()
+    assert future.result(0) == "job"
+    assert [(ticket.used, ticket.released) for ticket in bench.tickets] == [(1, 0)]
+    assert bench.manager.status()["in_flight"] == 0
+
+
+def test_a_callback_is_called_once_though_the_pool_said_it_could_not_take_it() -> None:
+    bench = Bench()
+    seen: list[object] = []
+    future = bench.submit("job")
+    future.add_done_callback(seen.append)
+    bench.manager.callers.submit = take_and_raise  # type: ignore[method-assign]
+    bench.turn()
+    assert seen == [future]
 
 
 def test_closing_does_not_wait_for_callbacks() -> None:
@@ -198,10 +225,10 @@ def test_jobs_that_end_behind_a_head_that_waits_for_hours_are_forgotten(end: str
     bench = Bench(max_workers=1)
     bench.waits["head"] = Wait(36_000.0, "TPD")
     bench.submit("head", level=0)
-    watched = []
+    watched: list[weakref.ref[Any]] = []
     for _ in range(1_000):
         reference, future = submit_watched(bench, max_wait_s=5.0)
-        watched.append(reference)
+        watched += [reference, weakref.ref(future)]
         if end == "cancelled":
             future.cancel()
     del future

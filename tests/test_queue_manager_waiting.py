@@ -188,7 +188,7 @@ def test_time_runs_out_while_all_workers_are_busy() -> None:
     bench.clock.advance(3.0)
     bench.manager.step()
     bench.work()
-    assert refusal(at_once).waited == 0.0
+    assert (refusal(at_once).waited, refusal(at_once).attempts) == (0.0, 0)
     assert refusal(later).waited == pytest.approx(3.0)
     assert bench.started == ["running"]
 
@@ -221,6 +221,7 @@ def test_time_that_ran_out_for_a_job_that_came_back() -> None:
     bench.waits["job"] = Wait(6.5)
     bench.turn()
     assert refusal(future).retry_after == 6.5
+    assert refusal(future).attempts == 1
     assert bench.started == ["job"]
 
 
