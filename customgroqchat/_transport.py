@@ -15,7 +15,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import requests
 import urllib3.exceptions
@@ -145,33 +145,41 @@ class Transport(HTTPAdapter):
         return response
 
 
+class _Tracked(HTTPConnection):
+    """A connection that tells who waits for it."""
+
+    in_flight: ClassVar[InFlight]
+
+    def connect(self) -> None:
+        self.in_flight.enter(self, connected=False)
+        super().connect()
+        self.in_flight.enter(self, connected=True)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self.in_flight.enter(self, connected=True)
+        super().request(*args, **kwargs)
+
+
+class _TrackedTLS(_Tracked, HTTPSConnection):
+    """The same, encrypted."""
+
+
 def _tracked_pools(in_flight: InFlight) -> dict[str, type[HTTPConnectionPool]]:
-    class TrackedConnection(HTTPConnection):
-        def connect(self) -> None:
-            in_flight.enter(self, connected=False)
-            super().connect()
-            in_flight.enter(self, connected=True)
+    """Return kinds of pools whose connections tell ``in_flight`` who waits for them."""
 
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            in_flight.enter(self, connected=True)
-            super().request(*args, **kwargs)
+    class Connection(_Tracked):
+        pass
 
-    class TrackedTLSConnection(HTTPSConnection):
-        def connect(self) -> None:
-            in_flight.enter(self, connected=False)
-            super().connect()
-            in_flight.enter(self, connected=True)
-
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            in_flight.enter(self, connected=True)
-            super().request(*args, **kwargs)
+    class TLSConnection(_TrackedTLS):
+        pass
 
     class Pool(HTTPConnectionPool):
-        ConnectionCls = TrackedConnection
+        ConnectionCls = Connection
 
     class TLSPool(HTTPSConnectionPool):
-        ConnectionCls = TrackedTLSConnection
+        ConnectionCls = TLSConnection
 
+    Connection.in_flight = TLSConnection.in_flight = in_flight
     return {"http": Pool, "https": TLSPool}
 
 
