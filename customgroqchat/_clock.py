@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import random
 import threading
 import time
@@ -32,27 +34,38 @@ class Clock:
         Blocks until notified or timed out (None: until notified); returns nothing, for a waiter
         looks at the state again in either case.
         """
-        # Longer than a lock can wait overflows; waking once in a day for nothing costs nothing.
-        condition.wait(None if timeout_s is None else min(max(timeout_s, 0.0), 86_400.0))
+        condition.wait(None if timeout_s is None else _possible(timeout_s))
+
+    def get(self, items: queue.SimpleQueue[None], timeout_s: float | None) -> None:
+        """Take an item, or come back without one after ``timeout_s`` seconds (None: never)."""
+        with contextlib.suppress(queue.Empty):
+            items.get(timeout=None if timeout_s is None else _possible(timeout_s))
+
+
+def _possible(timeout_s: float) -> float:
+    # Longer than a lock can wait overflows; waking once in a day for nothing costs nothing.
+    return min(max(timeout_s, 0.0), 86_400.0)
 
 
 class Signal:
-    """Wakes one waiting thread; a signal given while nobody waits is kept for the next wait."""
+    """Wakes one waiting thread; a signal given while nobody waits is kept for the next wait.
+
+    It may be given at any point, even by the garbage collector in the middle of a wait: a
+    ``SimpleQueue`` allows that, and a condition would wait for itself.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._condition = threading.Condition(threading.Lock())
+        self._signals: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._given = False
 
     def give(self) -> None:
         """Wake the waiter. From any thread; never blocks."""
-        with self._condition:
+        if not self._given:  # or they would pile up while nobody waits
             self._given = True
-            self._condition.notify()
+            self._signals.put(None)
 
     def wait(self, timeout_s: float | None) -> None:
         """Block until the signal is given or ``timeout_s`` seconds passed (None: for ever)."""
-        with self._condition:
-            if not self._given:
-                self._clock.wait(self._condition, timeout_s)
-            self._given = False
+        self._clock.get(self._signals, timeout_s)
+        self._given = False  # what was changed before the waiter looks, it will see

@@ -221,7 +221,7 @@ class Timeout(Seconds):
         return (super().check(pair[0]), super().check(pair[1]))
 
 
-_HEADER_SAFE = re.compile(r"[\x21-\x7e\xa1-\xff]+")
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _PLACEHOLDER = re.compile(
     r"(gsk)?((your|insert|enter|paste|replace)\w*(key|token|secret|here|me)\w*"
     r"|(groq)?apikey(here)?|changeme|placeholder|todo|x{3,}|)"
@@ -231,7 +231,7 @@ _PLACEHOLDER = re.compile(
 class Key(Kind):
     """An API key: what can stand in an HTTP header, and is not an example's placeholder."""
 
-    words = "an API key: characters of Latin-1, without spaces, line breaks or quotation marks"
+    words = "an API key: characters of ASCII, without spaces, line breaks or quotation marks"
     secret = True
     expands = True
 

@@ -89,21 +89,36 @@ class RequestFuture(Future[Any]):
     # Callbacks are kept here and not in the base class, which would call them on the thread that
     # sets the outcome: that may be the dispatcher or a worker, and callbacks may block.
 
-    def __init__(self, job: Job, cancel_job: Callable[[Job], bool]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        cancel_job: Callable[[Job], bool],
+        abandon_job: Callable[[Job], None] | None = None,
+    ) -> None:
         super().__init__()
         self.request_id = job.serial
         self.tag = job.tag
         self._job: Job | None = job
         self._cancel_job: Callable[[Job], bool] | None = cancel_job
+        self._abandon_job = abandon_job
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[Future[Any]], object]] | None = []
 
     def cancel(self) -> bool:
-        """Cancel the request unless it is being sent or has ended; return whether it is now."""
+        """Cancel the request unless it is being sent or has ended; return whether it is now.
+
+        From any thread; its callbacks are called on this one.
+        """
         job, cancel_job = self._job, self._cancel_job
         if job is not None and cancel_job is not None and cancel_job(job):
             return True
         return self.cancelled()
+
+    def abandon(self) -> None:
+        """Cancel it as soon as may be; never blocks, not even in the garbage collector."""
+        job, abandon_job = self._job, self._abandon_job
+        if job is not None and abandon_job is not None:
+            abandon_job(job)
 
     def running(self) -> bool:
         """Return whether the request is being sent at this moment."""
@@ -148,7 +163,7 @@ class RequestFuture(Future[Any]):
     def _let_go(self) -> None:
         # Whoever keeps a future keeps nothing else alive. Not before it has its outcome: who
         # cancels it at the same moment asks the job.
-        self._job = self._cancel_job = None
+        self._job = self._cancel_job = self._abandon_job = None
 
     def _caller(
         self, callbacks: list[Callable[[Future[Any]], object]] | None
@@ -157,7 +172,12 @@ class RequestFuture(Future[Any]):
             return None
 
         def call() -> None:
-            for callback in callbacks:
+            # Taken out one by one: a pool that could not start a thread may call this as well.
+            while True:
+                try:
+                    callback = callbacks.pop(0)
+                except IndexError:
+                    return
                 super(RequestFuture, self).add_done_callback(callback)  # has ended: calls it now
 
         return call

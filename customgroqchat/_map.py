@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ._futures import LONGEST_SLEEP_S, wait_until_ended
+from ._lanes import RequestFuture
 
 T = TypeVar("T")
 
@@ -31,8 +32,7 @@ def map_ordered(
         while begun:
             yield _ended(begun.popleft())
     finally:
-        for future in begun:
-            future.cancel()
+        _abandon(begun)
 
 
 def map_unordered(
@@ -59,7 +59,15 @@ def map_unordered(
         while begun:
             yield next_ended()
     finally:
-        for future in begun:
+        _abandon(begun)
+
+
+def _abandon(futures: Iterable[Future[Any]]) -> None:
+    # An iterator that nobody finishes is closed by the garbage collector, at any point.
+    for future in futures:
+        if isinstance(future, RequestFuture):
+            future.abandon()
+        else:
             future.cancel()
 
 

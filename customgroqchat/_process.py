@@ -6,46 +6,75 @@ Parts register themselves when made, and are held weakly. Nothing is started her
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread
 import os
+import sys
 import threading
 import weakref
 from typing import Protocol
 
 
-class ProcessPart(Protocol):
-    """A part that has a say in it."""
+class ForkPart(Protocol):
+    """A part that must do something in a forked child."""
 
     def after_fork(self) -> None:
-        """Become usable in a forked child, where no other thread exists and locks may be held."""
+        """Become usable where no other thread exists and locks may be held for ever."""
+
+
+class ExitPart(Protocol):
+    """A part that must do something when the interpreter ends."""
 
     def at_exit(self) -> None:
         """Let go of threads, so that the interpreter can end. Must not block."""
 
 
-_parts: weakref.WeakSet[ProcessPart] = weakref.WeakSet()
+_forked: weakref.WeakSet[ForkPart] = weakref.WeakSet()
+_ending: weakref.WeakSet[ExitPart] = weakref.WeakSet()
 _exit_hooked = False
 
 
-def register(part: ProcessPart) -> None:
-    """Have ``after_fork`` and ``at_exit`` of this part called when their time comes."""
+def on_fork(part: ForkPart) -> None:
+    """Have ``after_fork`` of this part called in a forked child."""
+    _forked.add(part)
+
+
+def on_exit(part: ExitPart) -> None:
+    """Have ``at_exit`` of this part called when the interpreter ends."""
     global _exit_hooked
-    _parts.add(part)
+    _ending.add(part)
     if not _exit_hooked:
         _exit_hooked = True
         # The pool of concurrent.futures joins its workers before ordinary atexit hooks run, so an
         # answer that takes a minute would hold up the exit for as long. Hooks of this kind run
         # last in, first out: before the pool's, which was imported before anything is registered.
         hook = getattr(threading, "_register_atexit", atexit.register)
-        hook(_at_exit)
+        try:
+            hook(_at_exit)
+        except RuntimeError:  # the end has begun
+            atexit.register(_at_exit)
 
 
 def _at_exit() -> None:
-    for part in list(_parts):
-        part.at_exit()
+    try:
+        # Threads that somebody started, and that may call a client, still work: Python waits for
+        # them next, so nothing is taken from them before. Who pressed Ctrl-C does not wait.
+        if getattr(sys, "last_type", None) is not KeyboardInterrupt:
+            for thread in threading.enumerate():
+                if not thread.daemon and not _is_of_a_pool(thread):
+                    thread.join()
+    finally:
+        for part in list(_ending):
+            part.at_exit()
+
+
+def _is_of_a_pool(thread: threading.Thread) -> bool:
+    """Whether it is this thread, or one that ends when its pool is told to."""
+    pools = getattr(concurrent.futures.thread, "_threads_queues", ())
+    return thread in (threading.current_thread(), threading.main_thread()) or thread in pools
 
 
 def _after_fork() -> None:
-    for part in list(_parts):
+    for part in list(_forked):
         part.after_fork()
 
 

@@ -40,6 +40,9 @@ _KEEPALIVE = [
 ]
 
 
+_REMEMBERED = 256
+
+
 class InFlight:
     """The connections that threads are waiting for, by the thread that waits.
 
@@ -122,7 +125,7 @@ class Transport(HTTPAdapter):
         pool = self._pools.get(key)
         if pool is None or pool.pool is None:  # new, or closed to make room for other addresses
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            self._pools[key] = pool
+            _remember(self._pools, key, pool)
         return pool
 
     def request_url(self, request: Any, proxies: Any) -> str:
@@ -130,7 +133,8 @@ class Transport(HTTPAdapter):
         key = (request.url, id(proxies))
         target = self._targets.get(key)
         if target is None:
-            target = self._targets[key] = super().request_url(request, proxies)
+            target = super().request_url(request, proxies)
+            _remember(self._targets, key, target)
         return target
 
     def build_response(self, req: Any, resp: Any) -> requests.Response:
@@ -143,6 +147,13 @@ class Transport(HTTPAdapter):
         response.url = req.url
         response.request = req
         return response
+
+
+def _remember(known: dict[Any, Any], key: object, value: object) -> None:
+    """Keep what was found out of an address, unless somebody uses very many of them."""
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 class _Tracked(HTTPConnection):
@@ -263,7 +274,7 @@ class Wire:
         if template is None:
             request = requests.Request(method, url, headers=dict(headers))
             try:
-                template = self._templates[key] = self._session.prepare_request(request)
+                template = self._session.prepare_request(request)
             except requests.RequestException as fault:
                 raise APIConnectionError(
                     f"The address cannot be used: {_reason(fault)}",
@@ -271,6 +282,7 @@ class Wire:
                     may_have_arrived=False,
                     hint="Check base_url; it looks like https://api.groq.com.",
                 ) from fault
+            _remember(self._templates, key, template)
         prepared = template.copy()
         if body is not None:
             prepared.body = body
@@ -290,7 +302,8 @@ class Wire:
                 found = session.merge_environment_settings(url, {}, False, None, None)
             verify = found["verify"] if self._verify is None else self._verify
             proxies = found["proxies"] if self._proxies is None else self._proxies
-            route = self._routes[url] = (True if verify is None else verify, dict(proxies))
+            route = (True if verify is None else verify, dict(proxies))
+            _remember(self._routes, url, route)
         return route
 
 

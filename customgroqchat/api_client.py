@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from . import _process
 from ._clock import Clock
@@ -63,6 +64,9 @@ class APIRequest(NamedTuple):
 
     def __repr__(self) -> str:
         return f"APIRequest({self.method!r}, {self.path!r})"  # neither the key nor the prompt
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an APIRequest cannot be pickled: it may hold an API key")
 
 
 class APIResponse(NamedTuple):
@@ -128,13 +132,14 @@ class APIClient:
         self._policy = retry_policy or RetryPolicy(max_retries)
         self._clock = clock or Clock()
         self._budget = RetryBudget()
+        self._closed = False
         self._reset()
-        _process.register(self)
+        _process.on_fork(self)
+        _process.on_exit(self)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._closing = threading.Condition(threading.Lock())
-        self._closed = False
         self._wire: Wire | None = None
         self._headers: dict[str, dict[str, str]] = {}
 
@@ -204,13 +209,16 @@ class APIClient:
                 ) from fault
             raise
 
-    def retry_delay_s(self, error: APIError, retries: int) -> float | None:
+    def retry_delay_s(
+        self, error: APIError, retries: int, *, at_most_s: float = math.inf
+    ) -> float | None:
         """Return the seconds until the request may be sent again, or None to give up.
 
         A number is a promise: it has been taken from the retry budget that all threads share.
+        Nothing is taken for a delay above ``at_most_s``, which is None as well.
         """
         delay_s = self._policy.delay_s(error, retries, self._clock.random())
-        if delay_s is None:
+        if delay_s is None or delay_s > at_most_s:
             return None
         with self._lock:
             return delay_s if self._budget.spend() else None

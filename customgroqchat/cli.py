@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ._version import __version__
+
 _DEFAULT_PORT = 8471
 _PROGRAM = "customgroqchat"
 _LIMITS = {
@@ -34,19 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_PROGRAM, description="Tools of CustomGroqChat.")
-    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {_version()}")
+    parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_simulate(commands)
     return parser
-
-
-def _version() -> str:
-    from importlib import import_module, metadata
-
-    try:
-        return metadata.version(_PROGRAM)
-    except metadata.PackageNotFoundError:
-        return str(getattr(import_module(__package__), "__version__", "(not installed)"))
 
 
 # ---------------------------------------------------------------------- simulate

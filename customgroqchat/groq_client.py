@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -20,11 +21,12 @@ from ._futures import Callback, failed, outcome_of, tell, wait_until_ended
 from ._map import map_ordered, map_unordered
 from ._objects import ChatCompletion, TextCompletion
 from ._ordering import Priority
+from ._text import shown
 from ._text_completion import to_chat_payload, to_text_completion
 from ._types import NOT_GIVEN, NotGiven
 from .api_client import APIClient, APIRequest, APIResponse, Timeout
 from .config_loader import Config, ConfigLoader
-from .exceptions import APIConnectionError, GroqError
+from .exceptions import APIConnectionError, GroqError, InvalidRequestException
 from .queue_manager import QueueManager, RequestFuture
 from .rate_limit_handler import RateLimitHandler
 from .request_handler import Convert, RequestHandler, RequestOptions
@@ -116,6 +118,7 @@ class GroqClient:
             "allow_http": allow_http,
         }
         self._config_source = config
+        self._reloading = threading.Lock()
         self._config = ConfigLoader(config).load(**self._arguments)
         self._clock = clock or Clock()
         self._counter = token_counter or TokenCounter()
@@ -298,11 +301,11 @@ class GroqClient:
                 which ends the iteration.
             **common: Arguments for all requests; their own win.
         """
-        ahead = look_ahead or 2 * self._config.max_workers
+        ahead = max(1, 2 * self._config.max_workers if look_ahead is None else look_ahead)
         if self._config.max_queue:
             ahead = min(ahead, self._config.max_queue)
         run = map_ordered if ordered else map_unordered
-        start = functools.partial(self._start, _with_model_name(common))
+        start = functools.partial(self._queued_or_failed, _with_model_name(common))
         with contextlib.closing(run(start, requests, ahead)) as futures:
             for future in futures:
                 outcome = outcome_of(future)
@@ -410,12 +413,13 @@ class GroqClient:
         Raises:
             ConfigLoaderException: something in it is wrong; it lists all of it.
         """
-        source = self._config_source if config is None else config
-        loaded = ConfigLoader(source).load(**self._arguments)
-        self._config_source = source
-        self._config = loaded
-        self._limiter.use_config(loaded)
-        self._handler.use_config(loaded)
+        with self._reloading:
+            source = self._config_source if config is None else config
+            loaded = ConfigLoader(source).load(**self._arguments)
+            self._config_source = source
+            self._config = loaded
+            self._limiter.use_config(loaded)
+            self._handler.use_config(loaded)
         self._handler.queue.look_again()  # limits may be higher now
         return loaded
 
@@ -424,8 +428,10 @@ class GroqClient:
 
         Blocks for no longer than that. May be called again, and from any thread.
         """
-        self._handler.queue.close(timeout_s)
-        self._api.close()
+        try:
+            self._handler.queue.close(timeout_s)
+        finally:
+            self._api.close()
 
     def __enter__(self) -> GroqClient:
         return self
@@ -482,10 +488,12 @@ class GroqClient:
             future.add_done_callback(functools.partial(tell, callback))
         return future
 
-    def _start(self, common: Mapping[str, Any], request: Mapping[str, Any]) -> Future[Any]:
+    def _queued_or_failed(
+        self, common: Mapping[str, Any], request: Mapping[str, Any]
+    ) -> Future[Any]:
         """Queue one request of a map; what is wrong with it is its outcome."""
-        arguments = {**common, **_with_model_name(request)}
         try:
+            arguments = {**common, **_with_model_name(request)}
             return self._queue(
                 arguments.pop("model_name", None),
                 arguments.pop("messages", None),
@@ -505,6 +513,12 @@ class GroqClient:
 
 def _with_model_name(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request of a map under the names of ``submit``: ``model`` is ``model_name``."""
+    if not isinstance(request, Mapping):
+        raise InvalidRequestException(
+            f"A request cannot be {shown(request)}: give a mapping with model and messages.",
+            field="requests",
+            value=shown(request),
+        )
     return {("model_name" if name == "model" else name): value for name, value in request.items()}
 
 

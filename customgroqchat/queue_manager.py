@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import queue
 import threading
 import weakref
 from collections.abc import Callable, Hashable
@@ -76,8 +77,10 @@ class QueueManager:
         self._clock = clock or Clock()
         self._serials = itertools.count(1)
         self._finalizer: weakref.finalize[[], QueueManager] | None = None
+        self._closed = False
         self._reset()
-        _process.register(self)
+        _process.on_fork(self)
+        _process.on_exit(self)
 
     def _reset(self) -> None:
         """Become as new: nothing queued, no thread."""
@@ -88,7 +91,7 @@ class QueueManager:
         self._timetable = Timetable()
         self._waiting = 0  # queued or parked
         self._running: set[Job] = set()
-        self._closed = False
+        self._abandoned: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._executor: ThreadPoolExecutor | None = None
         self._callback_executor: ThreadPoolExecutor | None = None
         self._stepping = threading.Lock()
@@ -134,7 +137,7 @@ class QueueManager:
             self._wait_for_room(give_up_s if waits else born_s)
             self._start()
             job = Job(work, self._lane(lane), level, born_s, next(self._serials), tag, model)
-            job.future = RequestFuture(job, self._cancel)
+            job.future = RequestFuture(job, self._cancel, self._abandon)
             job.rank = rank(level, born_s, self._ageing_s)
             job.give_up_s = give_up_s
             self._count_waiting(1)
@@ -202,11 +205,12 @@ class QueueManager:
             _log.warning("closed with %d requests still waiting; they fail", len(waiting))
         for job in waiting:
             self._end(job, None, _closed_error())
-        finished = self._wait_until_idle(timeout_s)
-        for executor in executors:
-            if executor is not None:
-                executor.shutdown(wait=False)
-        return finished
+        try:
+            return self._wait_until_idle(timeout_s)
+        finally:
+            for executor in executors:
+                if executor is not None:
+                    executor.shutdown(wait=False)
 
     # --- the dispatcher -------------------------------------------------------------------
 
@@ -239,6 +243,7 @@ class QueueManager:
 
     def _do_what_is_due(self) -> float | None:
         now = self._clock.monotonic()
+        self._cancel_abandoned()
         self._unpark(now)
         # Starting comes first: who may not wait at all is given up after one look.
         while self._start_next(now) or self._give_up_overdue(now):
@@ -256,13 +261,16 @@ class QueueManager:
 
     def _try_start(self, job: Job, now: float) -> bool:
         """Ask for admission. True if the job left its lane: it was started, or it failed."""
+        work = job.work
+        if work is None:  # cancelled since it was looked at
+            return True
         try:
-            answer = self._admit(job.work)
+            answer = self._admit(work)
         except BaseException as error:
             self._fail(job, error)
             return True
         if not isinstance(answer, Wait):
-            self._hand_over(job, answer)
+            self._hand_over(job, work, answer)
             return True
         job.lane.waits = (answer, now + answer.wait_s)
         if job.give_up_s is None or now + answer.wait_s <= job.give_up_s:
@@ -270,10 +278,9 @@ class QueueManager:
         self._fail(job, _wait_too_long(job, answer, now))
         return True
 
-    def _hand_over(self, job: Job, admission: Admission) -> None:
+    def _hand_over(self, job: Job, work: Any, admission: Admission) -> None:
         with self._lock:
             job.lane.waits = None
-            work = job.work
             started = self._leave(job, State.HANDED)
             if started:
                 self._running.add(job)
@@ -403,7 +410,7 @@ class QueueManager:
         if state is not State.HANDED:
             self._timetable.forget(job)
         self._count_waiting(-1)
-        self._room.notify()
+        self._room.notify_all()  # of many that are woken, one may be interrupted
         return True
 
     def _waiting_jobs(self) -> list[Job]:
@@ -437,6 +444,19 @@ class QueueManager:
         if call_back is not None:
             call_back()
         return True
+
+    def _abandon(self, job: Job) -> None:
+        # The garbage collector may be calling, on a thread that holds the lock and never lets go.
+        if self._lock.acquire(timeout=0.05):
+            self._lock.release()
+            self._cancel(job)
+        else:
+            self._abandoned.put(job)
+            self._changed.give()
+
+    def _cancel_abandoned(self) -> None:
+        while not self._abandoned.empty():
+            self._cancel(self._abandoned.get())
 
     def _fail(self, job: Job, error: BaseException) -> bool:
         """End a waiting job with an error; False if it does not wait any more."""
@@ -521,13 +541,13 @@ def _wait_too_long(job: Job, wait: Wait, now: float) -> RateLimitExceededExcepti
 
 
 def _waited_too_long(job: Job, now: float) -> RateLimitExceededException:
-    wait, until_s = job.lane.waits or (Wait(0.0), now)
+    wait, until_s = job.lane.waits or (Wait(0.0), now)  # of the one at the head
     return RateLimitExceededException(
         f"The request could not be sent within its max_wait: it waited {now - job.born_s:.3f} s "
         "behind others.",
         dimension=wait.dimension,
         limit=wait.limit,
-        retry_after=max(0.0, until_s - now),
+        retry_after=until_s - now if until_s > now else None,
         attempts=job.runs,
         model=job.model,
         waited=now - job.born_s,

@@ -26,7 +26,7 @@ from .stores import Decision, MemoryStore, Store
 
 if TYPE_CHECKING:
     from ._headers import HeaderLimit
-    from .config_loader import Config
+    from .config_loader import Config, ModelConfig
 
 
 class Scope(NamedTuple):
@@ -138,7 +138,7 @@ class RateLimitHandler:
         self._limits_lock = threading.Lock()
         self._scopes: dict[Scope, _ScopeState] = {}
         self._serial = itertools.count(1)
-        _process.register(self)
+        _process.on_fork(self)
 
     # --- what a request belongs to, and costs --------------------------------------------
 
@@ -148,8 +148,7 @@ class RateLimitHandler:
         Raises:
             ModelNotFoundException: the configuration is strict and does not know the model.
         """
-        settings = self._config.model(model)
-        return Scope(_account_name(settings.base_url, settings.api_key), model)
+        return scope_of(self._config.model(model))
 
     def costs(self, scope: Scope, demand: Demand) -> dict[str, float]:
         """Return what the request costs in each dimension.
@@ -209,10 +208,10 @@ class RateLimitHandler:
             state.open[reservation.serial] = reservation
         return reservation
 
-    def wait_s(self, scope: Scope, demand: Demand) -> Decision:
-        """Tell how :meth:`admit` would decide, reserving nothing."""
+    def foresee(self, scope: Scope, demand: Demand) -> Decision:
+        """Tell how :meth:`admit` would decide, reserving nothing. Its wait may be infinite."""
         self._state(scope)
-        return self._store.wait_s(scope, self.costs(scope, demand))
+        return self._store.foresee(scope, self.costs(scope, demand))
 
     def settle(self, reservation: Reservation, usage: Usage) -> None:
         """Replace what was set aside by what was really used. Later calls do nothing."""
@@ -278,7 +277,7 @@ class RateLimitHandler:
         with self._limits_lock:
             self._config = config
             for scope, state in self._scopes.items():
-                self._configure(scope, state)
+                self._configure(scope, state, state.told)
 
     def status(self, scope: Scope) -> dict[str, LimitStatus]:
         """Return every known limit of a scope, by dimension (``"RPM"``, ``"TPD"``, ...)."""
@@ -296,9 +295,6 @@ class RateLimitHandler:
         self._lock = threading.Lock()
         self._limits_lock = threading.Lock()
 
-    def at_exit(self) -> None:
-        """At the interpreter's end there is nothing to do."""
-
     # --- inside ---------------------------------------------------------------------------
 
     def _state(self, scope: Scope) -> _ScopeState:
@@ -309,15 +305,15 @@ class RateLimitHandler:
             if scope not in self._scopes:
                 expected = self._config.expected_completion_tokens
                 state = _ScopeState(OutputExpectation(expected))
-                self._configure(scope, state)
+                self._configure(scope, state, state.told)
                 self._scopes[scope] = state
             return self._scopes[scope]
 
-    def _configure(self, scope: Scope, state: _ScopeState) -> None:
+    def _configure(self, scope: Scope, state: _ScopeState, told: Mapping[str, int]) -> None:
         """Work out the limits of a scope anew. Called with the limits lock held."""
         configured, guessed = _configured_limits(self._config, scope.model)
         before = state.limits
-        state.limits = known_limits(configured, guessed, state.told)
+        state.limits = known_limits(configured, guessed, told)
         gone = dict.fromkeys(before.keys() - state.limits.keys())
         now = {name: known.limit for name, known in state.limits.items()}
         self._store.set_limits(scope, {**gone, **now})
@@ -327,8 +323,9 @@ class RateLimitHandler:
         if all(state.told.get(name) == limit for name, limit in told.items()):
             return
         with self._limits_lock:
-            state.told = {**state.told, **told}
-            self._configure(scope, state)
+            all_told = {**state.told, **told}
+            self._configure(scope, state, all_told)
+            state.told = all_told  # last: who sees it may rely on the store's having the limits
 
     def _expected_output(self, state: _ScopeState, prompt_tokens: int) -> int:
         with self._lock:
@@ -366,10 +363,11 @@ def _configured_limits(config: Config, model: str) -> tuple[dict[str, int | None
     return limits, settings.guessed
 
 
-def _account_name(base_url: str, api_key: str | None) -> str:
+def scope_of(settings: ModelConfig) -> Scope:
+    """Return the scope of a model with these settings."""
     # One way only: with it in a file or a status page, nobody learns the key.
-    digest = hashlib.sha256(f"{base_url}\n{api_key or ''}".encode()).hexdigest()
-    return digest[:16]
+    account = f"{settings.base_url}\n{settings.api_key or ''}"
+    return Scope(hashlib.sha256(account.encode()).hexdigest()[:16], settings.name)
 
 
 def _too_large(

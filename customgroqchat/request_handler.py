@@ -29,7 +29,7 @@ from .exceptions import (
     TokenLimitExceededException,
 )
 from .queue_manager import Again, QueueManager, RequestFuture, Wait
-from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, Usage
+from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, Usage, scope_of
 from .token_counter import TokenCounter
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class RequestHandler:
         settings = self._config.model(model)
         if not settings.api_key:
             raise missing_key()
-        scope = self._limiter.scope(model)
+        scope = scope_of(settings)
         demand = self._demand(payload)
         _check_context_window(settings, demand)
         self._limiter.check_fits(scope, demand)
@@ -203,7 +203,7 @@ class RequestHandler:
         if answer.dimension is None or answer.limit is None:
             return Wait(answer.wait_s)
         used = math.ceil(answer.limit - answer.level)
-        cost = self._limiter.costs(work.scope, work.demand)[answer.dimension]
+        cost = self._limiter.costs(work.scope, work.demand).get(answer.dimension, 0)
         return Wait(answer.wait_s, answer.dimension, answer.limit, used, math.ceil(cost))
 
     def run(self, work: Work, reservation: Reservation) -> Any:
@@ -240,9 +240,9 @@ class RequestHandler:
     def _after_error(self, work: Work, reservation: Reservation, error: APIError) -> Again:
         """Settle, then send it back to the queue or raise the error."""
         self._settle_failed(reservation, error)
-        delay_s = self._delay_s(work, error)
         now = self._clock.monotonic()
-        if delay_s is None or (work.give_up_s is not None and now + delay_s > work.give_up_s):
+        delay_s = self._delay_s(work, error, now)
+        if delay_s is None:
             error.model = work.scope.model
             error.attempts = work.attempts
             error.waited = now - work.born_s - work.sending_s
@@ -252,10 +252,13 @@ class RequestHandler:
         work.retries += 1
         return Again(delay_s)
 
-    def _delay_s(self, work: Work, error: APIError) -> float | None:
-        if _waits_for_quota(error) and self._max_retries > 0:
-            return error.retry_after
-        return self._api.retry_delay_s(error, work.retries)
+    def _delay_s(self, work: Work, error: APIError, now: float) -> float | None:
+        """Return the seconds until the next attempt, or None if there is none in time."""
+        left_s = math.inf if work.give_up_s is None else work.give_up_s - now
+        if not _waits_for_quota(error) or self._max_retries == 0:
+            return self._api.retry_delay_s(error, work.retries, at_most_s=left_s)
+        assert error.retry_after is not None
+        return error.retry_after if error.retry_after <= left_s else None
 
     def _settle_failed(self, reservation: Reservation, error: APIError) -> None:
         if isinstance(error, RateLimitError | RequestTooLargeError):
@@ -267,7 +270,8 @@ class RequestHandler:
 
 
 def _waits_for_quota(error: APIError) -> bool:
-    return isinstance(error, RateLimitError) and error.retry_after is not None
+    # Told to come back in no time, it waits for a backoff like any fault.
+    return isinstance(error, RateLimitError) and bool(error.retry_after)
 
 
 def _was_not_charged(error: APIError) -> bool:
@@ -280,8 +284,7 @@ def _was_not_charged(error: APIError) -> bool:
     return (
         isinstance(error, APIStatusError)
         and error.status_code < 500
-        and error.response is not None
-        and not parse_limit_headers(error.response.headers)
+        and (error.response is None or not parse_limit_headers(error.response.headers))
     )
 
 

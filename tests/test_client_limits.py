@@ -7,7 +7,7 @@ that of a network without delay. One run in real time shows that this is not wha
 
 from __future__ import annotations
 
-import threading
+import queue
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,9 +30,12 @@ class JumpingClock(FakeClock):
         super().__init__()
         self.idle_s: Callable[[], float] = lambda: 0.0
 
-    def wait(self, condition: threading.Condition, timeout_s: float | None) -> None:
-        if not condition.wait(0.001) and timeout_s is not None:
-            self._now_s += self.idle_s()
+    def get(self, items: queue.SimpleQueue[None], timeout_s: float | None) -> None:
+        try:
+            items.get(timeout=0.001)
+        except queue.Empty:
+            if timeout_s is not None:
+                self._now_s += self.idle_s()
 
 
 def jumping(make_client: MakeClient, url: str, limits: Any, **settings: Any) -> GroqClient:

@@ -34,10 +34,10 @@ def say(text):
 
 class TellingClock(Clock):
     '''Says when the dispatcher begins to wait for quota.'''
-    def wait(self, condition, timeout_s):
+    def get(self, items, timeout_s):
         if timeout_s is not None and 5 < timeout_s <= 60:
             say("waiting")
-        super().wait(condition, timeout_s)
+        super().get(items, timeout_s)
 
 url = sys.argv[1]
 limits = {"slow": {"req_per_minute": 1}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -80,14 +81,16 @@ class Part:
 
 @pytest.fixture
 def _no_other_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_process, "_parts", weakref.WeakSet())
+    monkeypatch.setattr(_process, "_forked", weakref.WeakSet())
+    monkeypatch.setattr(_process, "_ending", weakref.WeakSet())
 
 
 @pytest.mark.usefixtures("_no_other_parts")
 def test_parts_are_called_when_their_time_comes() -> None:
     parts = [Part(), Part()]
     for part in parts:
-        _process.register(part)
+        _process.on_fork(part)
+        _process.on_exit(part)
     _process._after_fork()
     _process._at_exit()
     assert [part.calls for part in parts] == [["fork", "exit"]] * 2
@@ -97,8 +100,10 @@ def test_parts_are_called_when_their_time_comes() -> None:
 def test_parts_are_held_weakly() -> None:
     part = Part()
     calls = part.calls
-    _process.register(part)
+    _process.on_fork(part)
+    _process.on_exit(part)
     del part
+    _process._after_fork()
     _process._at_exit()
     assert calls == []
 
@@ -127,13 +132,12 @@ def test_a_manager_after_a_fork_is_as_new() -> None:
         lock.release()
 
 
-def test_a_closed_manager_is_open_in_the_child() -> None:
+def test_a_closed_manager_is_closed_in_the_child() -> None:
     bench = Bench()
     bench.manager.close()
     bench.manager.after_fork()
-    future = bench.submit("job")
-    bench.turn()
-    assert future.result(0) == "job"
+    with pytest.raises(ClientClosedException):
+        bench.submit("job")
 
 
 def test_at_exit_waiting_jobs_fail_and_running_ones_are_not_waited_for() -> None:
@@ -274,11 +278,11 @@ def test_a_fork_while_the_dispatcher_goes_to_sleep() -> None:
         inside, go_on = threading.Event(), threading.Event()
 
         class SlowClock(Clock):
-            def wait(self, condition, timeout_s):
+            def get(self, items, timeout_s):
                 if "dispatcher" in threading.current_thread().name:
                     inside.set()
                     go_on.wait(LONG_S)
-                super().wait(condition, timeout_s)
+                super().get(items, timeout_s)
 
         manager = QueueManager(lambda work: Wait(600.0), echo, clock=SlowClock())
         manager.submit("job", "a", 2)
@@ -359,9 +363,6 @@ def test_what_runs_is_ended_by_its_own_part_before_threads_are_waited_for() -> N
         sent, shut_down = threading.Event(), threading.Event()
 
         class Socket:
-            def after_fork(self):
-                pass
-
             def at_exit(self):
                 shut_down.set()
 
@@ -371,7 +372,7 @@ def test_what_runs_is_ended_by_its_own_part_before_threads_are_waited_for() -> N
             os.write(1, b"shut down")
 
         socket = Socket()
-        _process.register(socket)
+        _process.on_exit(socket)
         manager = QueueManager(Ticket, run, max_workers=1)
         manager.submit("running", "a", 2)
         manager.submit("waiting", "a", 2)
@@ -379,7 +380,39 @@ def test_what_runs_is_ended_by_its_own_part_before_threads_are_waited_for() -> N
     """)
 
 
-def test_a_thread_that_waits_for_an_answer_at_the_end_gets_an_error() -> None:
+def test_a_thread_that_is_still_at_work_at_the_end_gets_its_answers() -> None:
+    ended = run_script("""
+        class LateClock(Clock):
+            def get(self, items, timeout_s):
+                if timeout_s is not None:
+                    main_has_ended.wait(LONG_S)
+                super().get(items, timeout_s)
+
+        main_has_ended = threading.Event()
+        looks = iter([Wait(0.01), Ticket(0), Ticket(1)])
+        manager = QueueManager(lambda work: next(looks), echo, clock=LateClock())
+        queued = threading.Event()
+
+        def work():
+            future = manager.submit("waiting", "a", 2)
+            queued.set()
+            answers = [future.result(LONG_S), manager.submit("new", "a", 2).result(LONG_S)]
+            os.write(1, " ".join(answers).encode())
+
+        class Witness:
+            def at_exit(self):
+                os.write(1, b", then closed")
+
+        witness = Witness()
+        _process.on_exit(witness)
+        threading.Thread(target=work).start()
+        assert queued.wait(LONG_S)
+        threading.Timer(0.0, main_has_ended.set).start()
+    """)
+    assert (ended.returncode, ended.stdout) == (0, "waiting new, then closed"), ended.stderr
+
+
+def test_ctrl_c_in_the_main_thread_lets_nobody_go_on_waiting() -> None:
     ended = run_script("""
         manager = QueueManager(lambda work: Wait(3600.0), echo)
         queued = threading.Event()
@@ -394,8 +427,9 @@ def test_a_thread_that_waits_for_an_answer_at_the_end_gets_an_error() -> None:
 
         threading.Thread(target=wait_for_ever).start()
         assert queued.wait(LONG_S)
+        raise KeyboardInterrupt
     """)
-    assert (ended.returncode, ended.stdout) == (0, "closed"), ended.stderr
+    assert (ended.returncode, ended.stdout) == (-signal.SIGINT, "closed"), ended.stderr
 
 
 def test_at_the_very_end_a_job_is_refused_and_does_not_hang() -> None:

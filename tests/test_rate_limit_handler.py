@@ -133,10 +133,10 @@ def test_two_days_pass_as_much_as_flows_back() -> None:
 
 def test_asking_for_the_wait_reserves_nothing() -> None:
     limiter = Limiter(req_per_minute=1)
-    assert limiter.handler.wait_s(limiter.scope, SMALL).admitted
+    assert limiter.handler.foresee(limiter.scope, SMALL).admitted
     assert limiter.levels() == {"RPM": 1}
     limiter.admit(SMALL)
-    decision = limiter.handler.wait_s(limiter.scope, SMALL)
+    decision = limiter.handler.foresee(limiter.scope, SMALL)
     assert (decision.admitted, decision.wait_s) == (False, pytest.approx(60.0))
 
 
@@ -345,7 +345,4 @@ def test_after_a_fork_a_lost_thread_may_hold_any_lock() -> None:
     limiter.store.after_fork()
     limiter.handler.settle(limiter.reserve(SMALL), Usage(1, 1))
     limiter.use_limits(token_per_minute=2_000)
-    assert limiter.levels() == {"TPM": 1_798}
-    for part in (limiter.handler, limiter.store):
-        part.at_exit()
     assert limiter.levels() == {"TPM": 1_798}

@@ -206,7 +206,7 @@ def test_threads_lose_and_find_nothing() -> None:
         lambda limiter: limiter.status(),
         lambda limiter: limiter.costs(Demand(10)),
         lambda limiter: limiter.handler.check_fits(limiter.scope, Demand(10)),
-        lambda limiter: limiter.handler.wait_s(limiter.scope, Demand(10)),
+        lambda limiter: limiter.handler.foresee(limiter.scope, Demand(10)),
         lambda limiter: limiter.handler.release(limiter.reserve(Demand(10))),
     ],
     ids=["status", "costs", "check_fits", "wait_s", "reserve"],

@@ -44,7 +44,7 @@ def level(store: Store, dimension: str, scope: tuple[str, str] = SCOPE) -> float
 
 def test_an_unknown_scope_is_unlimited(store: Store) -> None:
     assert store.snapshot(SCOPE) == {}
-    assert store.wait_s(SCOPE, {"RPM": 1, "TPM": 10**9}) == Decision(admitted=True)
+    assert store.foresee(SCOPE, {"RPM": 1, "TPM": 10**9}) == Decision(admitted=True)
     assert store.reserve(SCOPE, {"RPM": 1, "TPM": 10**9}).admitted
     store.give_back(SCOPE, {"TPM": 10**9})
     store.lower(SCOPE, "TPM", 0.0)
@@ -190,7 +190,7 @@ def test_who_waits_as_long_as_told_gets_it(
     store = make(clock, tmp_path_factory.mktemp("store"))
     store.set_limits(SCOPE, {"TPD": limit})
     store.reserve(SCOPE, {"TPD": limit * used})
-    decision = store.wait_s(SCOPE, {"TPD": limit * cost})
+    decision = store.foresee(SCOPE, {"TPD": limit * cost})
     clock.advance(decision.wait_s)
     assert store.reserve(SCOPE, {"TPD": limit * cost}).admitted
 
@@ -212,10 +212,10 @@ def test_what_costs_nothing_passes_an_empty_bucket(store: Store) -> None:
 def test_asking_takes_nothing(store: Store) -> None:
     store.set_limits(SCOPE, {"RPM": 1})
     for _ in range(5):
-        assert store.wait_s(SCOPE, {"RPM": 1}) == Decision(admitted=True)
+        assert store.foresee(SCOPE, {"RPM": 1}) == Decision(admitted=True)
     assert level(store, "RPM") == 1.0
     assert store.reserve(SCOPE, {"RPM": 1}).admitted
-    decision = store.wait_s(SCOPE, {"RPM": 1})
+    decision = store.foresee(SCOPE, {"RPM": 1})
     assert decision == store.reserve(SCOPE, {"RPM": 1})
     assert (decision.admitted, decision.wait_s) == (False, pytest.approx(60.0))
 
@@ -258,7 +258,7 @@ def test_debt_is_paid_by_time(store: Store, clock: FakeClock) -> None:
     store.reserve(SCOPE, {"TPM": 600})
     store.give_back(SCOPE, {"TPM": -300})
     assert level(store, "TPM") == -300.0
-    assert store.wait_s(SCOPE, {"TPM": 100}).wait_s == pytest.approx(40.0)
+    assert store.foresee(SCOPE, {"TPM": 100}).wait_s == pytest.approx(40.0)
     clock.advance(30.0)
     assert level(store, "TPM") == pytest.approx(0.0)
 
@@ -296,17 +296,17 @@ def test_the_longest_block_counts(store: Store, clock: FakeClock) -> None:
     store.block(SCOPE, 10.0)
     clock.advance(4.0)
     store.block(SCOPE, 2.0)
-    assert store.wait_s(SCOPE, {}).wait_s == pytest.approx(6.0)
+    assert store.foresee(SCOPE, {}).wait_s == pytest.approx(6.0)
     store.block(SCOPE, 60.0)
-    assert store.wait_s(SCOPE, {}).wait_s == pytest.approx(60.0)
+    assert store.foresee(SCOPE, {}).wait_s == pytest.approx(60.0)
 
 
 def test_a_block_and_a_bucket_take_the_longer(store: Store) -> None:
     store.set_limits(SCOPE, {"RPM": 60})
     store.reserve(SCOPE, {"RPM": 60})
     store.block(SCOPE, 3.0)
-    assert store.wait_s(SCOPE, {"RPM": 1})[:3] == (False, pytest.approx(3.0), None)
-    assert store.wait_s(SCOPE, {"RPM": 5})[:3] == (False, pytest.approx(5.0), "RPM")
+    assert store.foresee(SCOPE, {"RPM": 1})[:3] == (False, pytest.approx(3.0), None)
+    assert store.foresee(SCOPE, {"RPM": 5})[:3] == (False, pytest.approx(5.0), "RPM")
 
 
 def test_buckets_refill_while_a_scope_is_blocked(store: Store, clock: FakeClock) -> None:
@@ -353,7 +353,7 @@ def test_the_margin_asks_of_nobody_more_than_a_full_bucket(clock: FakeClock) -> 
     store = MemoryStore(clock, margin_s=0.25)
     store.set_limits(SCOPE, {"TPM": 6_000})
     assert store.reserve(SCOPE, {"TPM": 6_000}).admitted
-    assert store.wait_s(SCOPE, {"TPM": 6_000}).wait_s == pytest.approx(60.0)
+    assert store.foresee(SCOPE, {"TPM": 6_000}).wait_s == pytest.approx(60.0)
 
 
 def test_a_store_in_memory_keeps_real_time_and_its_margin_by_default() -> None:
@@ -369,5 +369,3 @@ def test_after_a_fork_a_lost_thread_may_hold_the_lock(clock: FakeClock) -> None:
     store._lock.acquire()
     store.after_fork()
     assert store.reserve(SCOPE, {"RPM": 1}).admitted
-    store.at_exit()
-    assert level(store, "RPM") == 1.0

@@ -56,7 +56,7 @@ class Store(Protocol):
     def reserve(self, scope: Hashable, costs: Costs) -> Decision:
         """Take the costs from all buckets of the scope, or from none."""
 
-    def wait_s(self, scope: Hashable, costs: Costs) -> Decision:
+    def foresee(self, scope: Hashable, costs: Costs) -> Decision:
         """Tell what :meth:`reserve` would answer, taking nothing."""
 
     def give_back(self, scope: Hashable, amounts: Costs) -> None:

@@ -37,7 +37,7 @@ class MemoryStore:
         self._margin_s = margin_s
         self._lock = threading.Lock()
         self._scopes: dict[Hashable, _Scope] = {}
-        _process.register(self)
+        _process.on_fork(self)
 
     def set_limits(self, scope: Hashable, limits: Mapping[str, int | None]) -> None:
         """Create, resize or (None) remove buckets. What is in use stays in use."""
@@ -63,7 +63,7 @@ class MemoryStore:
                     bucket.add(-costs.get(dimension, 0.0), now)
             return decision
 
-    def wait_s(self, scope: Hashable, costs: Costs) -> Decision:
+    def foresee(self, scope: Hashable, costs: Costs) -> Decision:
         """Tell what :meth:`reserve` would answer, taking nothing."""
         now = self._clock.monotonic()
         with self._lock:
@@ -107,9 +107,6 @@ class MemoryStore:
     def after_fork(self) -> None:
         """In a forked child: a new lock, for a thread that is not there may hold the old one."""
         self._lock = threading.Lock()
-
-    def at_exit(self) -> None:
-        """At the interpreter's end there is nothing to do."""
 
     def _scope(self, scope: Hashable) -> _Scope:
         state = self._scopes.get(scope)

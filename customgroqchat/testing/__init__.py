@@ -6,12 +6,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from .clock import FakeClock
 from .simulator import LIVE_MODELS, Gate, RequestRecord, SimulatedGroq, SimulatedModel
-
-if TYPE_CHECKING:
-    from .clock import FakeClock
 
 __all__ = [
     "LIVE_MODELS",
@@ -21,12 +17,3 @@ __all__ = [
     "SimulatedGroq",
     "SimulatedModel",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import the fake clock on first use, so that the simulator comes without the package."""
-    if name == "FakeClock":
-        from .clock import FakeClock
-
-        return FakeClock
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
