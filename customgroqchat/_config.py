@@ -16,7 +16,6 @@ from ._presets import (
     FREE_PLAN,
     MODEL_FACTS,
     PUBLISHED,
-    is_published,
     retirement_note,
 )
 from ._settings import ALL, CLIENT, CONNECTION, FACTS, LIMITS, nearest
@@ -232,12 +231,11 @@ class Config(_Confidential):
         """Return what holds for a model: its block, else published guesses, else no limits.
 
         Raises:
-            ModelNotFoundException: ``strict_models`` is set, and the model is neither configured
-                nor among those that the service has published.
+            ModelNotFoundException: ``strict_models`` is set, and the model is not configured.
         """
         if name in self.models:
             return self.models[name]
-        if self.strict_models and not is_published(name):
+        if self.strict_models:
             raise self._not_found(name)
         return _model_config(name, self._layers)
 
@@ -255,10 +253,10 @@ class Config(_Confidential):
         return Explanation(rows)
 
     def _not_found(self, name: str) -> ModelNotFoundException:
-        known = dict.fromkeys(sorted({*self.models, *FREE_PLAN, *MODEL_FACTS}))
+        known = dict.fromkeys(sorted(self.models))
         near = nearest(name, known)
         return ModelNotFoundException(
-            f"The model {name!r} is neither configured nor published, and strict_models is set.",
+            f"The model {name!r} is not configured, and strict_models is set.",
             model=name,
             known=tuple(known),
             hint=retirement_note(name) or (f"Did you mean {near!r}?" if near else None),

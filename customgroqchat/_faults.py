@@ -86,6 +86,8 @@ def error_from_response(
     error_class = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
     if issubclass(error_class, RateLimitError | RequestTooLargeError):
         facts |= _limit_facts(error_class, message)
+    if status == 429 and facts["retry_after"] is None and facts["hint"] == _HINT_BY_STATUS[429]:
+        facts["hint"] = "Send it again later; the answer does not say when."
     return error_class(f"HTTP {status}: {message}", **facts)
 
 

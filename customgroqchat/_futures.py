@@ -14,8 +14,14 @@ _log = logging.getLogger(__name__)
 
 Callback = Callable[[Any], object]
 
-#: Seconds that the main thread sleeps at a stretch.
-LONGEST_SLEEP_S = 0.2
+
+def longest_sleep_s() -> float | None:
+    """Return the seconds that the calling thread may sleep at a stretch, or None for any.
+
+    A signal that comes in the instant in which the main thread falls asleep is noticed when it
+    wakes, and on some systems every signal is.
+    """
+    return 0.2 if threading.current_thread() is threading.main_thread() else None
 
 
 def wait_until_ended(future: Future[Any]) -> None:
@@ -24,12 +30,9 @@ def wait_until_ended(future: Future[Any]) -> None:
     Raises:
         KeyboardInterrupt: by Ctrl-C, within a fifth of a second.
     """
-    # A signal that comes in the instant in which the main thread falls asleep is noticed when it
-    # wakes, and on some systems every signal is.
-    in_main_thread = threading.current_thread() is threading.main_thread()
     while True:
         try:
-            future.exception(LONGEST_SLEEP_S if in_main_thread else None)
+            future.exception(longest_sleep_s())
         except CancelledError:
             return
         except TimeoutError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ._futures import LONGEST_SLEEP_S, wait_until_ended
+from ._futures import longest_sleep_s, wait_until_ended
 from ._lanes import RequestFuture
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def map_unordered(
     def next_ended() -> Future[Any]:
         while True:
             with contextlib.suppress(queue.Empty):
-                future = ended.get(timeout=LONGEST_SLEEP_S)
+                future = ended.get(timeout=longest_sleep_s())
                 begun.discard(future)
                 return future
 

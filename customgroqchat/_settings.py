@@ -90,7 +90,7 @@ CLIENT: Mapping[str, Setting] = MappingProxyType(
                 "strict_models",
                 Flag(),
                 False,
-                "Refuse models that are neither configured nor published.",
+                "Refuse models that are not configured.",
             ),
             Setting(
                 "verify",

@@ -7,6 +7,7 @@ from typing import Any
 
 from ._objects import TextCompletion
 from ._text import shown
+from ._validation import chat_payload
 from .exceptions import InvalidRequestException
 
 # What a completion endpoint offers and a chat model cannot do.
@@ -35,7 +36,7 @@ def to_chat_payload(model: str, prompt: Any, parameters: Mapping[str, Any]) -> d
                 hint=f"Leave {field} out.",
             )
     wanted = {name: value for name, value in parameters.items() if name not in _IMPOSSIBLE}
-    return {"model": model, "messages": [{"role": "user", "content": prompt}], **wanted}
+    return chat_payload(model, [{"role": "user", "content": prompt}], wanted)
 
 
 def to_text_completion(chat: Mapping[str, Any]) -> TextCompletion:

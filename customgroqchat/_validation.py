@@ -34,6 +34,46 @@ def check_chat_payload(payload: Mapping[str, Any]) -> None:
     _check_caps(payload)
 
 
+#: What the official SDK or a later version takes, and this one does not: it must not be sent.
+_NOT_FIELDS = ("deadline", "extra_body", "extra_headers", "extra_query")
+
+
+def chat_payload(model: Any, messages: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload for a model, a conversation and further fields.
+
+    Raises:
+        InvalidRequestException: something is given twice, or is no field of the API.
+    """
+    for name in ("model", "messages"):
+        if name in parameters:
+            _refuse(name, parameters[name], "it is given already; leave it out")
+    for name in _NOT_FIELDS:
+        if parameters.get(name) is not None:
+            _refuse(name, parameters[name], "it is not available in this version; leave it out")
+    wanted = {name: value for name, value in parameters.items() if name not in _NOT_FIELDS}
+    return {"model": model, "messages": messages, **wanted}
+
+
+def check_callback(callback: Any) -> None:
+    """Check a callback: something to call, or None.
+
+    Raises:
+        InvalidRequestException: it is not.
+    """
+    if callback is not None and not callable(callback):
+        _refuse("callback", callback, "give a function of one argument")
+
+
+def check_tag(tag: Any) -> None:
+    """Check a tag: a string, or None.
+
+    Raises:
+        InvalidRequestException: it is not.
+    """
+    if tag is not None and not isinstance(tag, str):
+        _refuse("tag", tag, "give a string")
+
+
 def check_json(payload: Mapping[str, Any]) -> None:
     """Find the value that JSON cannot carry, after encoding has failed.
 
@@ -68,7 +108,12 @@ def check_max_wait(value: Any) -> None:
 
 def _refuse(field: str, value: object, remedy: str) -> NoReturn:
     text = shown(value)
-    raise InvalidRequestException(f"{field} cannot be {text}: {remedy}.", field=field, value=text)
+    raise InvalidRequestException(
+        f"{field} cannot be {text}.",
+        field=field,
+        value=text,
+        hint=f"{remedy[0].upper()}{remedy[1:]}.",
+    )
 
 
 # --- single fields ---------------------------------------------------------------------------

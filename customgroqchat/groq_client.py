@@ -24,6 +24,7 @@ from ._ordering import Priority
 from ._text import shown
 from ._text_completion import to_chat_payload, to_text_completion
 from ._types import NOT_GIVEN, NotGiven
+from ._validation import chat_payload, check_callback
 from .api_client import APIClient, APIRequest, APIResponse, Timeout
 from .config_loader import Config, ConfigLoader
 from .exceptions import APIConnectionError, GroqError, InvalidRequestException
@@ -67,7 +68,7 @@ class GroqClient:
             environment.
         proxies: Proxy by scheme; wins over the environment.
         default_headers: Headers to send with every request.
-        strict_models: Refuse models that are neither configured nor published.
+        strict_models: Refuse models that are not configured.
         expected_completion_tokens: What to set aside for an answer without a cap until some
             answers are known, 1024 by default.
         allow_http: Allow addresses without TLS on other machines than this one.
@@ -202,14 +203,13 @@ class GroqClient:
             RequestCancelledException: another thread cancelled it.
             ClientClosedException: the client is closed.
         """
-        payload = {
-            "model": model_name,
-            "messages": messages,
+        wanted = {
             "temperature": temperature,
             "max_tokens": max_tokens,
             "max_completion_tokens": max_completion_tokens,
             **parameters,
         }
+        payload = chat_payload(model_name, messages, wanted)
         options = RequestOptions(priority, self._max_wait(max_wait), timeout, tag)
         answer: ChatCompletion = self._wait_for(payload, options, ChatCompletion.wrap, callback)
         return answer
@@ -236,6 +236,10 @@ class GroqClient:
 
         Returns:
             An answer in the shape of a text completion: ``answer.choices[0].text``.
+
+        Raises:
+            InvalidRequestException: also for ``suffix``, ``echo``, ``best_of`` and ``logprobs``,
+                which a chat model cannot do.
         """
         wanted = {
             "temperature": temperature,
@@ -271,6 +275,10 @@ class GroqClient:
 
         Returns:
             A ``concurrent.futures.Future`` of the answer. It can be cancelled until it is sent.
+
+        Raises:
+            InvalidRequestException, TokenLimitExceededException, QueueFullException,
+            ClientClosedException: as :meth:`chat_completion`; whatever comes later is the future's.
         """
         options = RequestOptions(
             priority, max_wait, timeout, tag, wait_for_room=max_wait is not None
@@ -300,6 +308,9 @@ class GroqClient:
             return_exceptions: Yield a failed request's error in its place. Otherwise it is raised,
                 which ends the iteration.
             **common: Arguments for all requests; their own win.
+
+        Raises:
+            GroqError: in ``next()``: the error of the request whose turn it is.
         """
         ahead = max(1, 2 * self._config.max_workers if look_ahead is None else look_ahead)
         if self._config.max_queue:
@@ -316,6 +327,8 @@ class GroqClient:
     def cancel(self, request: Future[Any] | int | None = None, *, tag: str | None = None) -> int:
         """Cancel requests that were not sent yet; return how many.
 
+        From any thread; their callbacks are called on this one. Does not block on anything else.
+
         Args:
             request: A future of :meth:`submit`, or its ``request_id``.
             tag: All requests with this tag.
@@ -330,7 +343,10 @@ class GroqClient:
         """Return the tokens that a conversation, or a text sent as one message, will cost.
 
         Does not block on anything but a file read the first time. The result is an int that also
-        says whether it is exact, and its margin.
+        says whether it is exact, and its margin. From any thread.
+
+        Raises:
+            TypeError: it is neither a string nor a list of messages.
         """
         if isinstance(messages_or_text, str):
             return self._counter.count_prompt(messages_or_text, model_name or None)
@@ -339,8 +355,8 @@ class GroqClient:
     def get_queue_status(self) -> dict[str, Any]:
         """Return what is queued and in flight, by model; see :meth:`QueueManager.status`.
 
-        Does not block. Of the lanes, each is named by its model (and account, if several
-        accounts use the model).
+        Does not block; from any thread. Of the lanes, each is named by its model (and account,
+        if several accounts use the model).
         """
         status = self._handler.queue.status()
         lanes = status["lanes"]
@@ -374,7 +390,7 @@ class GroqClient:
         return configured + sorted(set(served) - set(configured))
 
     def check_model_limits(self, model_name: str) -> dict[str, Any]:
-        """Return the limits of a model as known now. Does not block, and sends nothing.
+        """Return the limits of a model as known now. Sends nothing; from any thread.
 
         Returns:
             ``model``, ``context_window`` (tokens or None), ``max_completion_tokens`` (or None),
@@ -461,6 +477,7 @@ class GroqClient:
         convert: Convert,
         callback: Callback | None,
     ) -> Any:
+        check_callback(callback)
         future = self._handler.submit(payload, options, convert)
         try:
             wait_until_ended(future)
@@ -482,7 +499,8 @@ class GroqClient:
         options: RequestOptions,
         callback: Callback | None,
     ) -> RequestFuture:
-        payload = {"model": model_name, "messages": messages, **parameters}
+        check_callback(callback)
+        payload = chat_payload(model_name, messages, parameters)
         future = self._handler.submit(payload, options, ChatCompletion.wrap)
         if callback is not None:
             future.add_done_callback(functools.partial(tell, callback))
@@ -504,11 +522,14 @@ class GroqClient:
         except GroqError as error:
             return failed(error)
 
-    def _get(self, path: str) -> APIResponse:
-        request = APIRequest(
-            "GET", path, base_url=self._config.base_url, api_key=self._config.api_key
-        )
-        return self._api.send(request)
+    def _get(self, path: str) -> list[APIResponse]:
+        """Ask every account that is configured; where no model is, the client's own."""
+        config = self._config
+        accounts = {(model.base_url, model.api_key): None for model in config.models.values()}
+        return [
+            self._api.send(APIRequest("GET", path, base_url=base_url, api_key=api_key))
+            for base_url, api_key in accounts or {(config.base_url, config.api_key): None}
+        ]
 
 
 def _with_model_name(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -518,6 +539,13 @@ def _with_model_name(request: Mapping[str, Any]) -> dict[str, Any]:
             f"A request cannot be {shown(request)}: give a mapping with model and messages.",
             field="requests",
             value=shown(request),
+        )
+    if "model" in request and "model_name" in request:
+        raise InvalidRequestException(
+            "A request has both model and model_name.",
+            field="model",
+            value=shown(request["model"]),
+            hint="Leave one of them out.",
         )
     return {("model_name" if name == "model" else name): value for name, value in request.items()}
 

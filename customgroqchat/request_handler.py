@@ -15,7 +15,7 @@ from ._clock import Clock
 from ._headers import parse_limit_headers
 from ._ordering import Priority, priority_level
 from ._text import shown, without_secret
-from ._validation import check_chat_payload, check_json, check_max_wait, check_timeout
+from ._validation import check_chat_payload, check_json, check_max_wait, check_tag, check_timeout
 from .api_client import APIClient, APIRequest, APIResponse, Timeout, encode, missing_key
 from .exceptions import (
     APIConnectionError,
@@ -147,6 +147,7 @@ class RequestHandler:
         """
         level = priority_level(options.priority)
         check_max_wait(options.max_wait)
+        check_tag(options.tag)
         work = self.prepare(payload, convert, timeout=options.timeout)
         if options.max_wait is not None:
             work.give_up_s = work.born_s + options.max_wait
@@ -215,18 +216,21 @@ class RequestHandler:
         work.attempts += 1
         try:
             response = self._api.attempt(work.request)
-        except APIError as error:
+        except APIError as failure:
             work.sending_s += self._clock.monotonic() - started_s
-            return self._after_error(work, reservation, error)
+            return self._after_error(work, reservation, failure)
         except BaseException:
             self._limiter.keep(reservation)
             raise
         self._limiter.observe(reservation, parse_limit_headers(response.headers))
         self._settle(reservation, response)
         try:
+            if not _is_answer(response.data):
+                raise ValueError("no choices")
             return work.convert(response.data)
         except (AttributeError, KeyError, TypeError, ValueError) as fault:
-            raise _not_understood(response, work.request.api_key) from fault
+            error = _not_understood(response, work.request.api_key)
+            raise self._with_facts(error, work) from fault
 
     # --- after an attempt -------------------------------------------------------------------
 
@@ -243,14 +247,17 @@ class RequestHandler:
         now = self._clock.monotonic()
         delay_s = self._delay_s(work, error, now)
         if delay_s is None:
-            error.model = work.scope.model
-            error.attempts = work.attempts
-            error.waited = now - work.born_s - work.sending_s
-            raise error
+            raise self._with_facts(error, work)
         if _waits_for_quota(error):
             return Again()  # the limiter knows until when
         work.retries += 1
         return Again(delay_s)
+
+    def _with_facts(self, error: APIError, work: Work) -> APIError:
+        error.model = work.scope.model
+        error.attempts = work.attempts
+        error.waited = self._clock.monotonic() - work.born_s - work.sending_s
+        return error
 
     def _delay_s(self, work: Work, error: APIError, now: float) -> float | None:
         """Return the seconds until the next attempt, or None if there is none in time."""
@@ -298,6 +305,12 @@ def _usage(data: Any) -> Usage | None:
     details = usage.get("prompt_tokens_details") or {}
     cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
     return Usage(prompt, completion, cached if isinstance(cached, int) else 0)
+
+
+def _is_answer(data: Any) -> bool:
+    """Whether it has the form of a chat answer, as far as everybody relies on it."""
+    choices = data.get("choices") if isinstance(data, dict) else None
+    return isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)
 
 
 def _not_understood(response: APIResponse, api_key: str | None) -> APIResponseValidationError:

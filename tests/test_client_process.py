@@ -22,8 +22,9 @@ ROOT = Path(__file__).parents[1]
 Simulate = Callable[..., SimulatedGroq]
 
 PREAMBLE = """
-import os, sys, threading
+import os, signal, sys, threading
 from customgroqchat import *
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be inherited as ignored
 from customgroqchat._clock import Clock
 
 def hello(text="Hello"):

@@ -273,7 +273,7 @@ def test_quoted_refusals_become_errors_with_their_facts(row: dict[str, Any]) -> 
         (401, None, "GROQ_API_KEY"),
         (403, "model_permission_blocked_org", "may not"),
         (413, None, "no wait"),
-        (429, None, "retry_after"),
+        (429, None, "later"),
         (498, None, "on_demand"),
         (503, None, "try again"),
     ],
