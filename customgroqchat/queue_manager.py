@@ -20,13 +20,12 @@ from . import _process
 from ._clock import Clock, Signal
 from ._lanes import WAITING, Admission, Again, Job, Lane, RequestFuture, State, Wait
 from ._ordering import rank
+from ._queue_errors import closed_error, wait_too_long, waited_too_long
 from ._timetable import Timetable
 from .exceptions import (
-    ClientClosedException,
     ClientError,
     GroqError,
     QueueFullException,
-    RateLimitExceededException,
 )
 
 __all__ = ["Admission", "Again", "QueueManager", "RequestFuture", "Wait"]
@@ -204,7 +203,7 @@ class QueueManager:
         if waiting:
             _log.warning("closed with %d requests still waiting; they fail", len(waiting))
         for job in waiting:
-            self._end(job, None, _closed_error())
+            self._end(job, None, closed_error())
         try:
             return self._wait_until_idle(timeout_s)
         finally:
@@ -275,7 +274,7 @@ class QueueManager:
         job.lane.waits = (answer, now + answer.wait_s)
         if job.give_up_s is None or now + answer.wait_s <= job.give_up_s:
             return False
-        self._fail(job, _wait_too_long(job, answer, now))
+        self._fail(job, wait_too_long(job, answer, now))
         return True
 
     def _hand_over(self, job: Job, work: Any, admission: Admission) -> None:
@@ -302,7 +301,7 @@ class QueueManager:
             job.state = State.RUNNING
         admission.release()
         if self._closed:
-            error: GroqError = _closed_error()
+            error: GroqError = closed_error()
         else:
             error = ClientError(f"No worker could be started: {fault}", model=job.model)
             error.__cause__ = fault
@@ -321,7 +320,7 @@ class QueueManager:
             if job is None:
                 return False
             # One that runs is not failed; if it comes back, its time is seen to be up then.
-            if self._fail(job, _waited_too_long(job, now)):
+            if self._fail(job, waited_too_long(job, now)):
                 return True
 
     def _next_instant(self) -> float | None:
@@ -369,9 +368,9 @@ class QueueManager:
         """Let a job wait once more, at its old rank, or return the reason why not. Lock held."""
         now = self._clock.monotonic()
         if self._closed:
-            return _closed_error()
+            return closed_error()
         if job.give_up_s is not None and now + delay_s > job.give_up_s:
-            return _wait_too_long(job, Wait(delay_s), now)
+            return wait_too_long(job, Wait(delay_s), now)
         self._count_waiting(1)
         if delay_s > 0.0:
             job.state = State.PARKED
@@ -428,7 +427,7 @@ class QueueManager:
                 )
             self._clock.wait(self._room, left_s)
         if self._closed:
-            raise _closed_error()
+            raise closed_error()
 
     # --- ends -----------------------------------------------------------------------------
 
@@ -520,40 +519,3 @@ def _dispatch(reference: weakref.ref[QueueManager], changed: Signal, clock: Cloc
         next_s = manager.step()
         del manager
         changed.wait(None if next_s is None else next_s - clock.monotonic())
-
-
-def _wait_too_long(job: Job, wait: Wait, now: float) -> RateLimitExceededException:
-    assert job.give_up_s is not None
-    what = f"{wait.dimension} limit" if wait.dimension else "service"
-    return RateLimitExceededException(
-        f"The {what} lets this request pass in {wait.wait_s:.3f} s, later than its max_wait allows "
-        f"({max(0.0, job.give_up_s - now):.3f} s from now).",
-        dimension=wait.dimension,
-        limit=wait.limit,
-        used=wait.used,
-        requested=wait.requested,
-        retry_after=wait.wait_s,
-        attempts=job.runs,
-        model=job.model,
-        waited=now - job.born_s,
-        hint="Try again after retry_after seconds, or allow a longer max_wait.",
-    )
-
-
-def _waited_too_long(job: Job, now: float) -> RateLimitExceededException:
-    wait, until_s = job.lane.waits or (Wait(0.0), now)  # of the one at the head
-    return RateLimitExceededException(
-        f"The request could not be sent within its max_wait: it waited {now - job.born_s:.3f} s "
-        "behind others.",
-        dimension=wait.dimension,
-        limit=wait.limit,
-        retry_after=until_s - now if until_s > now else None,
-        attempts=job.runs,
-        model=job.model,
-        waited=now - job.born_s,
-        hint="Allow a longer max_wait, give it a higher priority, or send less at once.",
-    )
-
-
-def _closed_error() -> ClientClosedException:
-    return ClientClosedException("The client is closed.", hint="Make a new client.")

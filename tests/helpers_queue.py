@@ -55,7 +55,6 @@ class FrozenManager(QueueManager):
     def _start(self) -> None:
         self._executor = self.workers  # type: ignore[assignment]
         self._callback_executor = self.callers  # type: ignore[assignment]
-        self._callback_executor = self.workers  # type: ignore[assignment]
 
 
 class Bench:

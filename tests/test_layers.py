@@ -26,7 +26,7 @@ LAYERS = {
     "_presets _settings _kinds",
     "machine": "_clock _process _token_vocabulary",
     "sources": "stores stores.* config_loader _config _config_files token_counter _transport",
-    "parts": "rate_limit_handler api_client _lanes _timetable queue_manager",
+    "parts": "rate_limit_handler api_client _lanes _timetable _queue_errors queue_manager",
     "handler": "request_handler",
     "surfaces": "resources resources.* _futures _map",
     "client": "groq_client",
