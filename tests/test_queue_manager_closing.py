@@ -248,3 +248,48 @@ def test_a_steady_stream_leaves_nothing_behind() -> None:
         bench.turn()
     forget(bench)
     assert sum(reference() is not None for reference in watched) <= 64
+
+
+# --- in the garbage collector, and without threads -----------------------------------------------
+
+
+def test_a_job_is_abandoned_even_while_its_own_thread_holds_the_lock() -> None:
+    """As when the collector closes an iterator in the middle of ``submit``."""
+    bench = Bench()
+    future = bench.submit("job")
+    with bench.manager._lock:
+        future.abandon()
+    assert not future.done()
+    bench.turn()
+    assert future.cancelled()
+    assert bench.started == []
+
+
+def test_an_abandoned_job_is_cancelled_at_once_where_that_is_possible() -> None:
+    bench = Bench()
+    future = bench.submit("job")
+    future.abandon()
+    assert future.cancelled()
+    future.abandon()
+    assert bench.manager.status()["queued"] == 0
+
+
+def test_a_callback_is_called_once_though_its_pool_took_it_and_failed() -> None:
+    """A pool that cannot start a thread has queued the task all the same."""
+    bench = Bench()
+    future = bench.submit("job")
+    calls: list[object] = []
+    future.add_done_callback(calls.append)
+    bench.manager.step()
+    callers = bench.manager.callers
+    take = callers.submit
+
+    def take_and_fail(function: Callable[..., None], *args: Any) -> None:
+        take(function, *args)
+        raise RuntimeError("can't start new thread")
+
+    callers.submit = take_and_fail  # type: ignore[method-assign]
+    bench.workers.work()
+    while callers.tasks:
+        callers.work()
+    assert calls == [future]
