@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import weakref
 
 import pytest
@@ -106,6 +108,62 @@ def test_parts_are_held_weakly() -> None:
     _process._after_fork()
     _process._at_exit()
     assert calls == []
+
+
+class Obliging(threading.Thread):
+    """A thread that works until somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = threading.Event()
+
+    def run(self) -> None:
+        assert self.wanted.wait(10.0)
+
+    def join(self, timeout: float | None = None) -> None:
+        self.wanted.set()
+        super().join(timeout)
+
+
+@pytest.mark.usefixtures("_no_other_parts")
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_threads_at_work_are_waited_for_unless_it_ends_by_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    at_work: list[bool] = []
+
+    class Witness:
+        def at_exit(self) -> None:
+            at_work.append(thread.is_alive())
+
+    witness = Witness()
+    _process.on_exit(witness)
+    if interrupted:
+        monkeypatch.setattr(sys, "last_type", KeyboardInterrupt, raising=False)
+    else:
+        monkeypatch.delattr(sys, "last_type", raising=False)
+    thread = Obliging()
+    thread.start()
+    _process._at_exit()
+    thread.join()
+    assert at_work == [interrupted]
+
+
+@pytest.mark.usefixtures("_no_other_parts")
+def test_a_part_that_is_made_when_the_end_has_begun_is_told_a_little_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def too_late(_: object) -> None:
+        raise RuntimeError("can't register atexit after shutdown")
+
+    hooks: list[object] = []
+    monkeypatch.setattr(_process, "_exit_hooked", False)
+    monkeypatch.setattr(threading, "_register_atexit", too_late)
+    monkeypatch.setattr(atexit, "register", hooks.append)
+    parts = [Part(), Part()]
+    for part in parts:
+        _process.on_exit(part)
+    assert hooks == [_process._at_exit]
 
 
 # --- fork, frozen --------------------------------------------------------------------------------
