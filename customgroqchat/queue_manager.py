@@ -295,8 +295,9 @@ class QueueManager:
 
     def _not_handed_over(self, job: Job, admission: Admission, fault: RuntimeError) -> None:
         with self._lock:
-            # The pool may have taken the job all the same, and a worker may be at it.
-            if job.state is not State.HANDED:
+            # The pool may have taken the job all the same: a worker is at it, or will be when one
+            # that is busy now is free.
+            if job.state is not State.HANDED or (len(self._running) > 1 and not self._closed):
                 return
             job.state = State.RUNNING
         admission.release()

@@ -227,7 +227,7 @@ def test_a_job_ends_once_when_no_further_worker_can_be_started(make_manager: Mak
         assert refused.wait(LONG_S)
     go_on.set()
     assert long.result(LONG_S) == "long"
-    short.exception(LONG_S)
+    assert short.result(LONG_S) == "short"
     manager.close(LONG_S)
     drained = in_thread(lambda: manager._executor.shutdown(wait=True))  # type: ignore[union-attr]
     drained.result(LONG_S)
