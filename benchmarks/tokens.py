@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import timeit
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from customgroqchat._token_families import family_of
+from customgroqchat.token_counter import TokenCounter
 
-from customgroqchat._token_families import family_of  # noqa: E402
-from customgroqchat.token_counter import TokenCounter  # noqa: E402
-
-RECORDINGS = ROOT.parent / "shared" / "recordings" / "tokcount.jsonl"
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings" / "tokcount.jsonl"
 CHAT = [
     {"role": "user", "content": "Explain in two sentences why the sky is blue. " * 2 + "Thanks!!"}
 ]

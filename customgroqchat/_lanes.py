@@ -115,7 +115,7 @@ class RequestFuture(Future[Any]):
         return self.cancelled()
 
     def abandon(self) -> None:
-        """Cancel it as soon as may be; never blocks, not even in the garbage collector."""
+        """Cancel it as soon as may be, even from within the garbage collector; hardly blocks."""
         job, abandon_job = self._job, self._abandon_job
         if job is not None and abandon_job is not None:
             abandon_job(job)

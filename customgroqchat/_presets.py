@@ -120,11 +120,6 @@ RETIRED: Mapping[str, Retirement] = MappingProxyType(
 """Models that are gone for free and developer accounts, by name."""
 
 
-def is_published(name: str) -> bool:
-    """Return whether anything is published about a live model of this name. Does not block."""
-    return name in FREE_PLAN or name in MODEL_FACTS
-
-
 def retired_on(name: str) -> date | None:
     """Return the day the model was shut down, or None if it is not known to be. Does not block."""
     retirement = RETIRED.get(name)

@@ -536,9 +536,10 @@ def _with_model_name(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a request of a map under the names of ``submit``: ``model`` is ``model_name``."""
     if not isinstance(request, Mapping):
         raise InvalidRequestException(
-            f"A request cannot be {shown(request)}: give a mapping with model and messages.",
+            f"A request cannot be {shown(request)}.",
             field="requests",
             value=shown(request),
+            hint="Give a mapping with model and messages.",
         )
     if "model" in request and "model_name" in request:
         raise InvalidRequestException(

@@ -507,7 +507,7 @@ class QueueManager:
         """In a forked child: forget jobs and threads, which live on in the parent."""
         _busy.discard(self)
         if self._finalizer is not None:
-            self._finalizer.detach()  # the signal's lock may be held by the parent's dispatcher
+            self._finalizer.detach()  # the parent's dispatcher, whom it would wake, is not here
         self._reset()
 
     def at_exit(self) -> None:

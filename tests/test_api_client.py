@@ -7,11 +7,11 @@ import json
 import pickle
 import sys
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers_api import MODELS, MakeAPI, Simulate, failure
 from helpers_servers import (
     KEY,
     RawServer,
@@ -19,8 +19,6 @@ from helpers_servers import (
 )
 
 from customgroqchat import (
-    APIClient,
-    APIError,
     APIRequest,
     APIResponseValidationError,
     APIStatusError,
@@ -37,17 +35,6 @@ from customgroqchat import (
     __version__,
 )
 from customgroqchat.testing import SimulatedGroq
-
-MODELS = "/models"
-Simulate = Callable[..., SimulatedGroq]
-MakeAPI = Callable[..., APIClient]
-
-
-def failure(api: APIClient, *arguments: Any, **options: Any) -> APIError:
-    with pytest.raises(APIError) as caught:
-        api.request(*(arguments or ("GET", MODELS)), **options)
-    return caught.value
-
 
 # --- what is sent ----------------------------------------------------------------------------
 

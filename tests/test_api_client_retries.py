@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
+from helpers_api import MODELS, MakeAPI, failure
 from helpers_servers import (
     ImpatientClock,
     RawServer,
@@ -15,24 +13,11 @@ from helpers_servers import (
 )
 
 from customgroqchat import (
-    APIClient,
-    APIError,
     ClientClosedException,
     InternalServerError,
     RetryPolicy,
 )
 from customgroqchat.testing import FakeClock, SimulatedGroq
-
-MODELS = "/models"
-Simulate = Callable[..., SimulatedGroq]
-MakeAPI = Callable[..., APIClient]
-
-
-def failure(api: APIClient, *arguments: Any, **options: Any) -> APIError:
-    with pytest.raises(APIError) as caught:
-        api.request(*(arguments or ("GET", MODELS)), **options)
-    return caught.value
-
 
 # --- trying again ----------------------------------------------------------------------------
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from collections.abc import Callable
-from typing import Any
 
 import pytest
+from helpers_api import MODELS, MakeAPI, failure
 from helpers_servers import (
     KEY,
     Behaviour,
@@ -21,23 +20,12 @@ from helpers_servers import (
 )
 
 from customgroqchat import (
-    APIClient,
     APIConnectionError,
     APIError,
     APIRequest,
     GroqError,
 )
 from customgroqchat.testing import SimulatedGroq
-
-MODELS = "/models"
-Simulate = Callable[..., SimulatedGroq]
-MakeAPI = Callable[..., APIClient]
-
-
-def failure(api: APIClient, *arguments: Any, **options: Any) -> APIError:
-    with pytest.raises(APIError) as caught:
-        api.request(*(arguments or ("GET", MODELS)), **options)
-    return caught.value
 
 
 def assert_nothing_tells_the_key(error: BaseException) -> None:

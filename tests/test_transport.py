@@ -7,12 +7,12 @@ import functools
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import responses
 import urllib3
+from helpers_api import MODELS, MakeAPI, no_connection
 from helpers_servers import (
     KEY,
     Behaviour,
@@ -32,7 +32,6 @@ from helpers_servers import (
 )
 
 from customgroqchat import (
-    APIClient,
     APIConnectionError,
     APIError,
     APITimeoutError,
@@ -41,24 +40,11 @@ from customgroqchat import (
 )
 from customgroqchat.testing import SimulatedGroq
 
-MODELS = "/models"
-Simulate = Callable[..., SimulatedGroq]
-MakeAPI = Callable[..., APIClient]
-
 
 @pytest.fixture
 def make_api(make_api: MakeAPI) -> MakeAPI:
     """Make clients that try once."""
     return functools.partial(make_api, max_retries=0)
-
-
-def failure(api: APIClient, **options: Any) -> APIConnectionError:
-    with pytest.raises(APIConnectionError) as caught:
-        api.request("GET", MODELS, **options)
-    assert caught.value.request is not None
-    assert caught.value.hint
-    assert caught.value.__cause__ is not None
-    return caught.value
 
 
 # --- the pool --------------------------------------------------------------------------------
@@ -152,14 +138,14 @@ def test_connections_are_probed_while_idle(
 
 
 def test_connection_refused(make_api: MakeAPI) -> None:
-    error = failure(make_api(f"http://127.0.0.1:{unused_port()}"))
+    error = no_connection(make_api(f"http://127.0.0.1:{unused_port()}"))
     assert type(error) is APIConnectionError
     assert error.may_have_arrived is False
     assert "refused" in str(error)
 
 
 def test_a_name_that_does_not_exist(make_api: MakeAPI) -> None:
-    error = failure(make_api("https://nonexistent.invalid"))
+    error = no_connection(make_api("https://nonexistent.invalid"))
     assert type(error) is APIConnectionError
     assert error.may_have_arrived is False
     assert error.request is not None
@@ -185,7 +171,7 @@ def test_a_broken_answer_is_one_error_of_ours_and_the_next_request_is_not_affect
 ) -> None:
     with RawServer(behaviour, says({"fine": True})) as server:
         api = make_api(server.url)
-        error = failure(api)
+        error = no_connection(api)
         assert type(error) is APIConnectionError
         assert error.may_have_arrived is True
         assert len(server.heard) == 1
@@ -221,7 +207,7 @@ HANGING = {
 def test_silence_longer_than_the_read_timeout(make_api: MakeAPI, data: bytes, timeout: Any) -> None:
     left = threading.Event()
     with RawServer(sends_and_hangs(data, left)) as server:
-        error = failure(make_api(server.url), timeout=timeout)
+        error = no_connection(make_api(server.url), timeout=timeout)
         assert type(error) is APITimeoutError
         assert error.may_have_arrived is True
         assert left.wait(5)  # the connection is not kept: its answer may still come
@@ -229,9 +215,9 @@ def test_silence_longer_than_the_read_timeout(make_api: MakeAPI, data: bytes, ti
 
 def test_the_clients_timeout_holds_unless_the_request_has_its_own(make_api: MakeAPI) -> None:
     with RawServer(hangs()) as server:
-        assert isinstance(failure(make_api(server.url, timeout=0.05)), APITimeoutError)
+        assert isinstance(no_connection(make_api(server.url, timeout=0.05)), APITimeoutError)
         api = make_api(server.url, timeout=300.0)
-        assert isinstance(failure(api, timeout=(5.0, 0.05)), APITimeoutError)
+        assert isinstance(no_connection(api, timeout=(5.0, 0.05)), APITimeoutError)
 
 
 def test_a_server_that_does_not_accept(make_api: MakeAPI) -> None:
@@ -241,7 +227,7 @@ def test_a_server_that_does_not_accept(make_api: MakeAPI) -> None:
         for waiting in (first, second):  # fill the queue of connections to accept
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        error = failure(
+        error = no_connection(
             make_api(f"http://127.0.0.1:{full.getsockname()[1]}", timeout=(0.05, 300.0))
         )
     assert type(error) is APITimeoutError

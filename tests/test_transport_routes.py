@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
+from helpers_api import MODELS, MakeAPI, no_connection
 from helpers_servers import (
     KEY,
     Certificate,
@@ -23,30 +23,16 @@ from helpers_servers import (
 )
 
 from customgroqchat import (
-    APIClient,
     APIConnectionError,
     APIRequest,
 )
 from customgroqchat.testing import SimulatedGroq
-
-MODELS = "/models"
-Simulate = Callable[..., SimulatedGroq]
-MakeAPI = Callable[..., APIClient]
 
 
 @pytest.fixture
 def make_api(make_api: MakeAPI) -> MakeAPI:
     """Make clients that try once."""
     return functools.partial(make_api, max_retries=0)
-
-
-def failure(api: APIClient, **options: Any) -> APIConnectionError:
-    with pytest.raises(APIConnectionError) as caught:
-        api.request("GET", MODELS, **options)
-    assert caught.value.request is not None
-    assert caught.value.hint
-    assert caught.value.__cause__ is not None
-    return caught.value
 
 
 # --- certificates ----------------------------------------------------------------------------
@@ -65,7 +51,7 @@ def secure(certificate: Certificate) -> Iterator[RawServer]:
 
 
 def test_an_unknown_certificate_is_refused(secure: RawServer, make_api: MakeAPI) -> None:
-    error = failure(make_api(secure.url))
+    error = no_connection(make_api(secure.url))
     assert "certificate" in str(error).lower()
     assert secure.heard == []
     assert error.may_have_arrived is False  # there was nobody to whom it could have been sent
@@ -103,8 +89,8 @@ def test_a_given_authority_wins_over_the_environment(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other.path))
     assert make_api(secure.url, verify=str(certificate.path)).request("GET", MODELS).data
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate.path))
-    assert "certificate" in str(failure(make_api(secure.url, verify=str(other.path)))).lower()
-    assert "certificate" in str(failure(make_api(secure.url, verify=True))).lower()
+    assert "certificate" in str(no_connection(make_api(secure.url, verify=str(other.path)))).lower()
+    assert "certificate" in str(no_connection(make_api(secure.url, verify=True))).lower()
 
 
 def test_verification_can_be_turned_off_which_urllib3_complains_about(
@@ -235,13 +221,13 @@ def test_a_proxys_user_is_sent_to_the_proxy_and_told_to_nobody(
     assert make_api(groq_simulator.url, proxies={"http": url}).request("GET", MODELS)
     assert proxy.heard[0].headers["proxy-authorization"].startswith("Basic ")
     gone = f"http://user:pass-phrase@127.0.0.1:{unused_port()}"
-    error = failure(make_api(groq_simulator.url, proxies={"http": gone}))
+    error = no_connection(make_api(groq_simulator.url, proxies={"http": gone}))
     assert "pass-phrase" not in f"{error} {error!r} {error.to_dict()} {error.__cause__!r}"
 
 
 def test_a_proxy_that_is_not_there(groq_simulator: SimulatedGroq, make_api: MakeAPI) -> None:
     gone = {"http": f"http://127.0.0.1:{unused_port()}"}
-    error = failure(make_api(groq_simulator.url, proxies=gone))
+    error = no_connection(make_api(groq_simulator.url, proxies=gone))
     assert type(error) is APIConnectionError
     assert error.may_have_arrived is False
     assert groq_simulator.count() == 0
@@ -250,7 +236,7 @@ def test_a_proxy_that_is_not_there(groq_simulator: SimulatedGroq, make_api: Make
 def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_key(make_api: MakeAPI) -> None:
     with RawServer(says(b"", 403)) as proxy:
         api = make_api("https://127.0.0.1:9", proxies={"https": proxy.url})
-        error = failure(api)
+        error = no_connection(api)
     assert "403" in str(error)
     assert error.may_have_arrived is False
     (heard,) = proxy.heard
