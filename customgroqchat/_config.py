@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from ._kinds import DEFAULT_BASE_URL
+from ._kinds_http import DEFAULT_BASE_URL
 from ._presets import (
     FREE_PLAN,
     MODEL_FACTS,
@@ -126,6 +127,10 @@ class ModelConfig(_Confidential):
         req_per_day: Requests per day.
         token_per_minute: Tokens per minute.
         token_per_day: Tokens per day.
+        input_token_per_minute: Tokens of prompts per minute.
+        output_token_per_minute: Tokens of answers per minute.
+        audio_seconds_per_hour: Seconds of audio per hour.
+        audio_seconds_per_day: Seconds of audio per day.
         context_window: Tokens of prompt and answer together, None if unknown.
         max_completion_tokens: Tokens of an answer, None if unknown.
         guessed: True if the limits are the published ones of the free plan and nobody's word.
@@ -138,6 +143,10 @@ class ModelConfig(_Confidential):
     req_per_day: int | None = None
     token_per_minute: int | None = None
     token_per_day: int | None = None
+    input_token_per_minute: int | None = None
+    output_token_per_minute: int | None = None
+    audio_seconds_per_hour: int | None = None
+    audio_seconds_per_day: int | None = None
     context_window: int | None = None
     max_completion_tokens: int | None = None
     guessed: bool = False
@@ -200,12 +209,18 @@ class Config(_Confidential):
         max_queue: Requests that may be waiting.
         max_wait: Seconds that a blocking call may wait for its turn.
         ageing_s: Seconds of waiting worth one level of priority; None keeps priorities strict.
+        tag_weights: Weight by tag, of requests of one priority; tags not named weigh 1.
         strict_models: Whether :meth:`model` refuses models that nobody knows.
         verify: As in requests: a bool, an absolute path of authorities, or None: the environment
             decides.
         proxies: Scheme to URL; empty for no proxy at all, or None: the environment decides.
         default_headers: Headers of every request.
         expected_completion_tokens: Tokens reserved for an answer without a cap, at first.
+        policy: Room left to other programs on the account: ``"greedy"``, ``"balanced"`` or
+            ``"polite"``.
+        server_limits: What a limit that the service tells does to the configured one: replace it
+            (``"adopt"``) or lower it (``"lower"``).
+        limits_file: Where told limits are remembered between runs, an absolute path; or None.
         allow_http: Whether base URLs without TLS are allowed on other machines.
         models: The models that have a block of their own, by name.
     """
@@ -218,11 +233,15 @@ class Config(_Confidential):
     max_queue: int
     max_wait: float
     ageing_s: float | None
+    tag_weights: Mapping[str, float]
     strict_models: bool
     verify: bool | str | None
     proxies: Mapping[str, str] | None = field(repr=False)
     default_headers: Mapping[str, str] = field(repr=False)
     expected_completion_tokens: int
+    policy: str
+    server_limits: str
+    limits_file: Path | None
     allow_http: bool
     models: Mapping[str, ModelConfig]
     _layers: Layers = field(repr=False, compare=False)

@@ -1,11 +1,15 @@
-"""How long an answer will probably be, learnt from recent ones. Pure."""
+"""What a request will probably take, learnt from what recent ones took. Pure."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 _REMEMBERED = 64
 _QUANTILE = 0.95
+_ENOUGH = 5
+_LATEST = 8
+_PROMPTS = 16
 
 
 class OutputExpectation:
@@ -22,14 +26,67 @@ class OutputExpectation:
         self._first_guess = first_guess
         self._recent: deque[int] = deque(maxlen=_REMEMBERED)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether enough answers were seen to rely on them alone."""
+        return len(self._recent) >= _ENOUGH
+
     def learn(self, tokens: int) -> None:
         """Take note of the output tokens of one answer."""
         self._recent.append(tokens)
 
     def tokens(self) -> int:
-        """Return the output tokens to expect."""
+        """Return the output tokens to expect, at most."""
         if not self._recent:
             return self._first_guess
         ordered = sorted(self._recent)
         high = ordered[min(len(ordered) - 1, int(len(ordered) * _QUANTILE))]
-        return high if len(ordered) >= 5 else max(high, self._first_guess)
+        return high if self.is_known else max(high, self._first_guess)
+
+    def typical(self) -> float:
+        """Return the output tokens to expect on average."""
+        if not self._recent:
+            return float(self._first_guess)
+        return sum(self._recent) / len(self._recent)
+
+    def longest(self) -> int:
+        """Return the longest of the latest answers, at least 1: what the service goes by."""
+        latest = list(self._recent)[-_LATEST:]
+        return max(latest, default=1) or 1
+
+
+class PromptCalibration:
+    """By how much the service's count of a prompt differs from this side's.
+
+    Not thread-safe: its owner has the lock.
+    """
+
+    __slots__ = ("_highest", "_lowest", "_ratios", "_typical")
+
+    def __init__(self) -> None:
+        self._ratios: deque[float] = deque(maxlen=_PROMPTS)
+        self._lowest = self._highest = self._typical = 1.0
+
+    def learn(self, counted: int, told: int) -> None:
+        """Take note of what was counted (with its margin), and what the service counted."""
+        if counted <= 0 or told <= 0:
+            return
+        ratios = self._ratios
+        ratios.append(min(8.0, max(0.125, told / counted)))
+        self._typical = sum(ratios) / len(ratios)
+        self._lowest, self._highest = min(1.0, *ratios), max(ratios)
+        # Few answers may correct a count upwards; to trust a lower one takes more of them.
+        if len(ratios) < _ENOUGH:
+            self._highest = max(1.0, self._highest)
+
+    def at_most(self, counted: int) -> int:
+        """Return what the service will probably count at most."""
+        return math.ceil(round(counted * self._highest, 6))
+
+    def at_least(self, counted: int) -> int:
+        """Return what the service will surely count, of a count with its margin taken off."""
+        return math.floor(counted * self._lowest)
+
+    def typical(self, counted: int) -> float:
+        """Return what the service will probably count on average."""
+        return counted * self._typical

@@ -40,6 +40,24 @@ def wait_until_ended(future: Future[Any]) -> None:
         return
 
 
+def result_of(future: Future[Any], callback: Callback | None = None) -> Any:
+    """Block until a future has ended, call back, and return its value or raise its error.
+
+    Who is interrupted, by Ctrl-C for instance, waits for the answer no more: it is cancelled.
+    """
+    try:
+        wait_until_ended(future)
+    except BaseException:
+        future.cancel()
+        raise
+    if callback is not None:
+        tell(callback, future)
+    outcome = outcome_of(future)
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
 def outcome_of(future: Future[Any]) -> Any:
     """Return the value or the error of an ended future; an error is returned, not raised."""
     if future.cancelled():

@@ -22,6 +22,9 @@ _UNITS_S = {
     "ns": 1e-9,
 }
 _DIMENSION = re.compile(r"\b(RPM|RPD|TPM|TPD|ITPM|OTPM|ASPH|ASPD|ASH|ASD)\b")
+_TYPE_ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_TYPE_ID = frozenset(_TYPE_ID_DIGITS)
+_DAY_S = 86_400.0
 _SAME_DIMENSION = {"ASPH": "ASH", "ASPD": "ASD"}
 
 
@@ -88,6 +91,21 @@ def parse_limit_headers(headers: Mapping[str, str]) -> dict[str, HeaderLimit]:
             full_in_s = parse_duration(headers.get(f"x-ratelimit-reset-{word}"))
             found[dimension] = HeaderLimit(int(limit), int(remaining), full_in_s)
     return found
+
+
+def parse_request_instant(request_id: str | None, wall_s: float) -> int | None:
+    """Return when the service received a request, in milliseconds since 1970, from its id.
+
+    The id is a TypeID: ten characters of base 32 are the time. Whatever is not within a day of
+    ``wall_s`` (seconds since 1970) is an id of another kind, and None.
+    """
+    text = (request_id or "").rpartition("_")[2]
+    if len(text) != 26 or not _TYPE_ID.issuperset(text):
+        return None
+    milliseconds = 0
+    for character in text[:10]:
+        milliseconds = milliseconds << 5 | _TYPE_ID_DIGITS.index(character)
+    return milliseconds if abs(milliseconds / 1000.0 - wall_s) < _DAY_S else None
 
 
 @dataclass(frozen=True)

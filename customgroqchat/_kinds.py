@@ -13,11 +13,9 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
-from urllib.parse import SplitResult, urlsplit
-
-DEFAULT_BASE_URL = "https://api.groq.com"
 
 
 class InvalidValue(ValueError):
@@ -221,97 +219,23 @@ class Timeout(Seconds):
         return (super().check(pair[0]), super().check(pair[1]))
 
 
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
-_PLACEHOLDER = re.compile(
-    r"(gsk)?((your|insert|enter|paste|replace)\w*(key|token|secret|here|me)\w*"
-    r"|(groq)?apikey(here)?|changeme|placeholder|todo|x{3,}|)"
-)
+@dataclass(frozen=True)
+class Word(Kind):
+    """One of a few words, in letters of either case."""
 
+    choices: tuple[str, ...]
 
-class Key(Kind):
-    """An API key: what can stand in an HTTP header, and is not an example's placeholder."""
-
-    words = "an API key: characters of ASCII, without spaces, line breaks or quotation marks"
-    secret = True
-    expands = True
+    @property
+    def allowed(self) -> str:
+        """The words."""
+        return " or ".join([", ".join(map(json.dumps, self.choices[:-1])), f'"{self.choices[-1]}"'])
 
     def check(self, value: Any) -> Any:
-        """Accept a text that can be sent as it is."""
-        if not isinstance(value, str) or not _HEADER_SAFE.fullmatch(value):
-            raise InvalidValue(self._advice(value))
-        if value[0] in "\"'" or value[-1] in "\"'":
-            raise InvalidValue("the quotation marks are part of the value")
-        if _PLACEHOLDER.fullmatch(re.sub(r"[^a-z0-9]", "", value.lower())):
-            raise InvalidValue("this is a placeholder; create a key at console.groq.com/keys")
-        return value
-
-    def shown(self, value: Any) -> Any:
-        """Return the masked key."""
-        return value if value is None else mask(value)
-
-    @staticmethod
-    def _advice(value: object) -> str:
-        if value == "":
-            return "it is empty"
-        if isinstance(value, str) and value.strip() != value:
-            return "it begins or ends with white space or a line break"
-        if isinstance(value, str) and value.lower().startswith("bearer "):
-            return "give it without 'Bearer'"
-        return ""
-
-
-def _split(text: object) -> SplitResult:
-    """Return the parts of a URL that has a host and a possible port, and no odd characters."""
-    if not isinstance(text, str) or not text.isprintable() or re.search(r"[\s\\]", text):
-        raise InvalidValue
-    try:
-        parts = urlsplit(text)
-        usable = parts.hostname and parts.port != 0
-    except ValueError:
-        raise InvalidValue from None
-    if not usable:
-        raise InvalidValue
-    return parts
-
-
-class BaseUrl(Kind):
-    """The address of the service, kept without a trailing slash and without ``/openai/v1``."""
-
-    words = (
-        "an http or https URL with a host, without user, query or fragment, "
-        f"such as {DEFAULT_BASE_URL}"
-    )
-    expands = True
-
-    def check(self, value: Any) -> Any:
-        """Accept an address to which the paths of the API can be appended."""
-        parts = _split(value)
-        if parts.scheme not in ("http", "https") or "@" in parts.netloc:
+        """Accept one of the words; keep it in small letters."""
+        word = value.lower() if isinstance(value, str) else None
+        if word not in self.choices:
             raise InvalidValue
-        if "?" in value or "#" in value:
-            raise InvalidValue
-        path = parts.path.rstrip("/").removesuffix("/openai/v1").rstrip("/")
-        if path.endswith("/chat/completions"):
-            raise InvalidValue("give the service's address, not that of one endpoint")
-        return f"{parts.scheme}://{parts.netloc.lower()}{path}"
-
-    def found(self, value: Any) -> str:
-        """Leave out the query as well, for it may hold a key."""
-        return describe(re.sub(r"[?#].*", "?…", value) if isinstance(value, str) else value)
-
-
-def is_exposed(url: str) -> bool:
-    """Return whether a checked base URL sends the key unencrypted to another machine."""
-    import ipaddress
-
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True
+        return word
 
 
 class Verify(Flag):
@@ -321,16 +245,32 @@ class Verify(Flag):
 
     def check(self, value: Any) -> Any:
         """Accept a bool or a path; whether the path exists is for the loader to see."""
-        if isinstance(value, bool):
-            return value
-        path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-        if not isinstance(path, str) or not path or "\0" in path:
-            raise InvalidValue
-        return path
+        return value if isinstance(value, bool) else _path_text(value)
+
+
+class FilePath(Kind):
+    """The path of a file, kept as a ``Path``."""
+
+    words = "the path of a file"
+
+    def check(self, value: Any) -> Any:
+        """Accept a path; what lies there is for the loader to see."""
+        return Path(_path_text(value))
+
+    def shown(self, value: Any) -> Any:
+        """Return the path as text."""
+        return value and str(value)
+
+
+def _path_text(value: Any) -> str:
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise InvalidValue
+    return path
 
 
 class Table(Kind):
-    """A mapping of texts to texts; in a variable, a JSON object."""
+    """A mapping of texts to values; in a variable, a JSON object."""
 
     def parse(self, text: str) -> Any:
         """Read JSON."""
@@ -341,66 +281,35 @@ class Table(Kind):
 
     def check(self, value: Any) -> Any:
         """Accept a mapping whose every item is accepted; keep a copy that cannot change."""
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
             raise InvalidValue
-        items = dict(value)
-        for name, content in items.items():
-            if not isinstance(name, str) or not isinstance(content, str):
-                raise InvalidValue
-            self.check_item(name, content)
-        return MappingProxyType(items)
+        return MappingProxyType({name: self.check_item(name, value[name]) for name in value})
 
     @abstractmethod
-    def check_item(self, name: str, content: str) -> None:
-        """Raise :class:`InvalidValue` for an item that is not allowed."""
+    def check_item(self, name: str, content: Any) -> Any:
+        """Return the content as it is kept, or raise :class:`InvalidValue`."""
 
 
-_OWN_HEADERS = {
-    "authorization": "the key is given as api_key",
-    "connection": "the client sets Connection",
-    "content-length": "the client sets Content-Length",
-    "content-type": "the client sets Content-Type",
-    "host": "the client sets Host",
-    "transfer-encoding": "the client sets Transfer-Encoding",
-}
+@dataclass(frozen=True)
+class WeightTable(Table):
+    """Names and their weights: positive numbers, kept as floats."""
 
+    low: float
+    high: float
 
-class HeaderTable(Table):
-    """Headers for every request, except those that the client sets itself."""
+    @property
+    def allowed(self) -> str:
+        """The range, in words."""
+        return f"an object of names and numbers from {self.low:g} to {self.high:,.0f}"
 
-    words = "an object of header names and texts"
-    secret = True
-
-    def check_item(self, name: str, content: str) -> None:
-        """Accept what HTTP accepts."""
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise InvalidValue("one of the names is not the name of a header")
-        if name.lower() in _OWN_HEADERS:
-            raise InvalidValue(_OWN_HEADERS[name.lower()])
-        if not re.fullmatch(r"(?! )[\t\x20-\x7e\xa0-\xff]*(?<![\t ])", content):
-            raise InvalidValue(f"the text of {name} cannot be sent in a header")
+    def check_item(self, name: str, content: Any) -> float:
+        """Accept a number in the range, which neither NaN nor infinity is."""
+        if isinstance(content, bool) or not isinstance(content, int | float):
+            raise InvalidValue(f"the weight of {describe(name)} is not a number")
+        if not self.low <= content <= self.high:
+            raise InvalidValue(f"the weight of {describe(name)} is {describe(content)}")
+        return float(content)
 
     def shown(self, value: Any) -> Any:
-        """Name the headers and hide what they say."""
-        return dict.fromkeys(value, "***")
-
-
-_PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
-
-
-class ProxyTable(Table):
-    """Which proxy to use for which scheme."""
-
-    words = 'an object of "http", "https" or "all" to the URL of a proxy; {} for no proxy at all'
-    secret = True
-
-    def check_item(self, name: str, content: str) -> None:
-        """Accept a scheme (or scheme://host) and a URL."""
-        if not re.fullmatch(r"(https?|all)(://[^\s/]+)?", name):
-            raise InvalidValue(f"{describe(name)} is not a scheme")
-        if _split(content).scheme not in _PROXY_SCHEMES:
-            raise InvalidValue(f"the URL for {name} needs one of: {', '.join(_PROXY_SCHEMES)}")
-
-    def shown(self, value: Any) -> Any:
-        """Hide users and passwords."""
-        return value and {name: re.sub(r"//\S*@", "//***@", url) for name, url in value.items()}
+        """Return a plain dict."""
+        return dict(value)

@@ -4,23 +4,23 @@ The life of a job::
 
     QUEUED ──admitted──▶ HANDED ──▶ RUNNING ──answer or error──▶ DONE
       │ ▲                              │
-      │ └──due, same rank── PARKED ◀───┘ Again
+      │ └──due, old place── PARKED ◀───┘ Again
       │                       │
       └───────────────────────┴──▶ CANCELLED, or DONE when its time is up
 """
 
 from __future__ import annotations
 
+import bisect
 import enum
 import heapq
 import queue
 import threading
-from collections import Counter
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
-from ._ordering import priority_name
+from ._fairness import Ahead, FairQueue, Share, entry_of, is_live
 
 
 class Admission(Protocol):
@@ -39,6 +39,7 @@ class Wait(NamedTuple):
         limit: The size of that limit.
         used: How much of it is in use.
         requested: How much the job needs.
+        reason: A clause that says why, where it is no limit: "its circuit breaker is open".
     """
 
     wait_s: float
@@ -46,6 +47,7 @@ class Wait(NamedTuple):
     limit: int | None = None
     used: int | None = None
     requested: int | None = None
+    reason: str | None = None
 
 
 class Again(NamedTuple):
@@ -97,7 +99,7 @@ class RequestFuture(Future[Any]):
     ) -> None:
         super().__init__()
         self.request_id = job.serial
-        self.tag = job.tag
+        self.tag = job.share.tag
         self._job: Job | None = job
         self._cancel_job: Callable[[Job], bool] | None = cancel_job
         self._abandon_job = abandon_job
@@ -193,6 +195,8 @@ class Job:
         born_s: When it was submitted, by the monotonic clock.
         give_up_s: The instant at which it is given up, unless it can go right then, or None.
         runs: How often it was run.
+
+    ``entry`` and ``start`` are the fair queue's; see :class:`Contender`.
     """
 
     future: RequestFuture
@@ -208,8 +212,9 @@ class Job:
         "rank",
         "runs",
         "serial",
+        "share",
+        "start",
         "state",
-        "tag",
         "work",
     )
 
@@ -220,7 +225,7 @@ class Job:
         level: int,
         born_s: float,
         serial: int,
-        tag: str | None = None,
+        share: Share,
         model: str | None = None,
     ) -> None:
         self.work = work
@@ -228,17 +233,36 @@ class Job:
         self.level = level
         self.born_s = born_s
         self.serial = serial
-        self.tag = tag
+        self.share = share
         self.model = model
         self.rank = 0.0
         self.give_up_s: float | None = None
         self.runs = 0
         self.state = State.QUEUED
-        self.entry = 0  # the newest of its entries in the lane; older ones count for nothing
+        self.entry = 0
+        self.start: float | None = None
+
+
+class Level(FairQueue[Job]):
+    """The jobs of one priority in a lane: the queued ones in fair order, and the parked ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parked = Ahead()
+
+    def waiting(self) -> Ahead:
+        """Return all of them, queued or parked."""
+        return self.parked.and_also(Ahead(self.count, self.tokens))
+
+    def park(self, job: Job, times: int = 1) -> None:
+        """Take note of a parked job, or with ``times=-1`` of one that is no more."""
+        self.parked = self.parked.and_also(Ahead(times, times * job.share.tokens))
 
 
 class Lane(queue.PriorityQueue[tuple[float, int, int, Job]]):
-    """The jobs of one scope, best rank first, oldest first within a rank.
+    """The jobs of one scope, best rank first, oldest first within a rank; and by levels.
+
+    The best rank decides on the level, and within it the tags share; see :meth:`claim`.
 
     A job that left (admitted, cancelled) leaves its entry behind, which is dropped when it comes
     to the front, or when more than half of the entries are of that kind.
@@ -249,56 +273,96 @@ class Lane(queue.PriorityQueue[tuple[float, int, int, Job]]):
         self.name = name
         self.waits: tuple[Wait, float] | None = None  # what the head waits for, and until when
         self.live = 0  # the queued jobs; the manager's lock guards it
+        self.levels: dict[int, Level] = {}  # those with waiting jobs
+        self._numbers: list[int] = []  # theirs, sorted
+
+    # --- coming and going ---------------------------------------------------------------------
 
     def add(self, job: Job) -> None:
-        """Put the job in, at its rank."""
+        """Put the job in, at its rank, and among its equals at its fair place."""
         self.live += 1
-        job.entry += 1
-        # Rank and serial number alone decide: two jobs are never compared.
-        self.put_nowait((job.rank, job.serial, job.entry, job))
+        self._level(job.level).add(job)
+        self.put_nowait(entry_of(job))
+
+    def leave(self, job: Job, *, goes: bool = False) -> None:
+        """Take a queued job out; if it goes, its tag has had its tokens."""
+        self.live -= 1
+        self.levels[job.level].leave(job, goes=goes)
+        self._drop_if_empty(job.level)
+        if len(self.queue) > 2 * self.live + 16:
+            with self.mutex:
+                live = [entry for entry in self.queue if is_live(entry)]
+                heapq.heapify(live)
+                self.queue[:] = live
+
+    def park(self, job: Job) -> None:
+        """Count a job that will come back."""
+        self._level(job.level).park(job)
+
+    def unpark(self, job: Job) -> None:
+        """Count it no more, for it is back, or never will be."""
+        self.levels[job.level].park(job, -1)
+        self._drop_if_empty(job.level)
+
+    def _level(self, number: int) -> Level:
+        level = self.levels.get(number)
+        if level is None:
+            level = self.levels[number] = Level()
+            bisect.insort(self._numbers, number)
+        return level
+
+    def _drop_if_empty(self, number: int) -> None:
+        if not self.levels[number].waiting().jobs:
+            del self.levels[number]
+            del self._numbers[bisect.bisect_left(self._numbers, number)]
+
+    # --- order --------------------------------------------------------------------------------
+
+    def claim(self) -> tuple[float, int, Job] | None:
+        """Return the best rank and its job's number, and the job that goes next; or None.
+
+        Within the level of the best rank the tags share. But if that level comes before a more
+        urgent one only because it has waited, then just who has waited goes.
+        """
+        best = self._best()
+        if best is None:
+            return None
+        urgent = next(number for number in self._numbers if self.levels[number].count)
+        job = best if urgent < best.level else self.levels[best.level].head()
+        return best.rank, best.serial, job
 
     def head(self) -> Job | None:
         """Return the job that goes next, or None."""
+        claim = self.claim()
+        return claim and claim[2]
+
+    def hold(self, wait: Wait, now: float, level: int) -> None:
+        """Take note that the head, of this level, waits; whoever comes now stays behind it."""
+        self.waits = (wait, now + wait.wait_s)
+        if level in self.levels and self.levels[level].count:
+            self.levels[level].hold()
+
+    def ahead_of(self, number: int, tag: str | None) -> Ahead:
+        """Return what goes before a new job of this level and tag: at least so much, and about.
+
+        Aged jobs of less urgent levels are left out. Costs O(levels + tags).
+        """
+        ahead = Ahead()
+        for urgent in self._numbers[: bisect.bisect_left(self._numbers, number)]:
+            ahead = ahead.and_also(self.levels[urgent].waiting())
+        level = self.levels.get(number, _NOBODY)
+        return ahead.and_also(level.parked).and_also(level.ahead_of(tag))
+
+    def _best(self) -> Job | None:
         with self.mutex:
-            while self.queue and not _is_live(self.queue[0]):
+            while self.queue and not is_live(self.queue[0]):
                 heapq.heappop(self.queue)
             return self.queue[0][3] if self.queue else None
 
     def jobs(self) -> list[Job]:
         """Return all queued jobs, in no order."""
         with self.mutex:
-            return [entry[3] for entry in self.queue if _is_live(entry)]
-
-    def status(self, waiting: list[Job], in_flight: int, now: float) -> dict[str, Any]:
-        """Return the state of this lane, whose jobs are handed in.
-
-        Returns:
-            ``queued``, ``by_priority`` (counts by name or number), ``in_flight``, ``oldest_s``
-            (age of the oldest waiting job in seconds, or None) and ``head``: what the first job
-            waits for (``dimension``, such as ``"TPM"``, or None) and for how many seconds
-            (``wait_s``), or None if it waits for a free worker only.
-        """
-        blocked = self.waits if waiting else None
-        return {
-            "queued": len(waiting),
-            "by_priority": dict(Counter(priority_name(job.level) for job in waiting)),
-            "in_flight": in_flight,
-            "oldest_s": max((now - job.born_s for job in waiting), default=None),
-            "head": blocked
-            and {"dimension": blocked[0].dimension, "wait_s": max(0.0, blocked[1] - now)},
-        }
-
-    def left(self) -> None:
-        """Take note that a queued job left; drop the entries of such when they are too many."""
-        self.live -= 1
-        if len(self.queue) <= 2 * self.live + 16:
-            return
-        with self.mutex:
-            live = [entry for entry in self.queue if _is_live(entry)]
-            heapq.heapify(live)
-            self.queue[:] = live
+            return [entry[3] for entry in self.queue if is_live(entry)]
 
 
-def _is_live(entry: tuple[float, int, int, Job]) -> bool:
-    _, _, number, job = entry
-    return job.state is State.QUEUED and job.entry == number
+_NOBODY = Level()

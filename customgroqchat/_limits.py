@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+_GUESSES = ("remembered", "preset", "trial")
+
 
 class KnownLimit(NamedTuple):
-    """A limit and where it is known from: ``"configured"``, ``"server"`` or ``"preset"``."""
+    """A limit and where it is known from.
+
+    ``"configured"``; ``"server"``; ``"remembered"`` from what the server told an earlier process;
+    ``"preset"``, published for another plan perhaps; ``"trial"``, a number that is being tried.
+    """
 
     limit: int
     source: str
@@ -15,33 +21,46 @@ class KnownLimit(NamedTuple):
     @property
     def is_guess(self) -> bool:
         """Whether it may slow a request down, but must not forbid it."""
-        return self.source == "preset"
+        return self.source in _GUESSES
 
 
 def known_limits(
-    configured: Mapping[str, int | None], guessed: bool, told: Mapping[str, int]
+    configured: Mapping[str, int | None],
+    guessed: bool,
+    told: Mapping[str, int],
+    remembered: Mapping[str, int] | None = None,
+    *,
+    rungs: Mapping[str, int] | None = None,
+    adopt: bool = True,
 ) -> dict[str, KnownLimit]:
     """Return the limit of each dimension that has one.
 
     Args:
         configured: Limits by dimension from the configuration; None is unlimited.
-        guessed: They are a preset, which the server's word replaces. As soon as that contradicts
-            one of them, the account has another plan, and the other guesses are worth nothing.
-        told: Limits by dimension as the server told them. They lower what was configured; a
-            configured limit below the server's is a choice and stays.
+        guessed: They are a preset. As soon as somebody who knows contradicts one of them, the
+            account has another plan, and the other guesses are worth nothing.
+        told: Limits by dimension as the server told them.
+        remembered: The same, in an earlier process; for what nobody has configured or told.
+        rungs: Limits that are tried, for want of any knowledge.
+        adopt: What the server tells replaces what was configured; else it only lowers it.
     """
+    remembered = remembered or {}
     other_plan = guessed and any(
-        configured.get(name) not in (None, limit) for name, limit in told.items()
+        configured.get(name) not in (None, limit) for name, limit in {**remembered, **told}.items()
     )
-    found = {}
-    if not other_plan:
-        source = "preset" if guessed else "configured"
-        found = {
-            name: KnownLimit(limit, source)
-            for name, limit in configured.items()
-            if limit is not None
-        }
+    source = "preset" if guessed else "configured"
+    found = {
+        name: KnownLimit(limit, source)
+        for name, limit in configured.items()
+        if limit is not None and not other_plan
+    }
+    for name, limit in remembered.items():
+        if guessed or name not in found:
+            found[name] = KnownLimit(limit, "remembered")
     for name, limit in told.items():
-        if guessed or name not in found or limit <= found[name].limit:
+        known = found.get(name)
+        if adopt or known is None or known.is_guess or limit <= known.limit:
             found[name] = KnownLimit(limit, "server")
+    for name, limit in (rungs or {}).items():
+        found.setdefault(name, KnownLimit(limit, "trial"))
     return found

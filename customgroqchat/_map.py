@@ -1,18 +1,126 @@
-"""Many requests at once, with a bounded number of them begun and not yet handed over."""
+"""Many requests: what one of them asks for, and a bounded number of them on their way."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from ._futures import longest_sleep_s, wait_until_ended
-from ._lanes import RequestFuture
+from ._futures import Callback, failed, longest_sleep_s, outcome_of, wait_until_ended
+from ._options import RequestOptions
+from ._ordering import priority_level
+from ._text import shown
+from ._validation import (
+    chat_payload,
+    check_callback,
+    check_deadline,
+    check_max_wait,
+    check_tag,
+)
+from .exceptions import GroqError, InvalidRequestException
 
 T = TypeVar("T")
+
+#: Every wait is bounded: in a day, every limit of a day has flowed back.
+LONGEST_WAIT_S = 86_400.0
+
+_OPTIONS = ("priority", "max_wait", "timeout", "tag", "deadline")
+
+
+# --- one of them -----------------------------------------------------------------------------
+
+
+class Call(NamedTuple):
+    """What one request asks for: of the service, and of this client."""
+
+    payload: dict[str, Any]
+    options: RequestOptions
+    callback: Callback | None
+
+    def check(self) -> None:
+        """Check what is never sent, as queueing does.
+
+        Raises:
+            InvalidRequestException: something of it is wrong.
+        """
+        check_callback(self.callback)
+        priority_level(self.options.priority)
+        check_max_wait(self.options.max_wait)
+        check_deadline(self.options.deadline)
+        check_tag(self.options.tag)
+
+
+def call_of(common: Mapping[str, Any], request: Mapping[str, Any]) -> Call:
+    """Return the call that a request of a map asks for; its own arguments win over common ones.
+
+    Raises:
+        InvalidRequestException: it is no mapping, or something is given twice or is no field.
+    """
+    arguments = {**common, **named_as_in_submit(request)}
+    options = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
+    callback = arguments.pop("callback", None)
+    model, messages = arguments.pop("model_name", None), arguments.pop("messages", None)
+    return Call(
+        chat_payload(model, messages, arguments),
+        RequestOptions(**{"max_wait": LONGEST_WAIT_S, **options}),
+        callback,
+    )
+
+
+def named_as_in_submit(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request of a map under the names of ``submit``: ``model`` is ``model_name``.
+
+    Raises:
+        InvalidRequestException: it is no mapping, or has both names.
+    """
+    if not isinstance(request, Mapping):
+        raise InvalidRequestException(
+            f"A request cannot be {shown(request)}.",
+            field="requests",
+            value=shown(request),
+            hint="Give a mapping with model and messages.",
+        )
+    if "model" in request and "model_name" in request:
+        raise InvalidRequestException(
+            "A request has both model and model_name.",
+            field="model",
+            value=shown(request["model"]),
+            hint="Leave one of them out.",
+        )
+    return {("model_name" if name == "model" else name): value for name, value in request.items()}
+
+
+# --- all of them -----------------------------------------------------------------------------
+
+
+def outcomes(
+    queue_call: Callable[[Call], Future[Any]],
+    requests: Iterable[Mapping[str, Any]],
+    common: Mapping[str, Any],
+    *,
+    ordered: bool,
+    look_ahead: int,
+    return_exceptions: bool,
+) -> Iterator[Any]:
+    """Queue requests, a bounded number at a time, and yield their outcomes."""
+    shared = named_as_in_submit(common)
+
+    def start(request: Mapping[str, Any]) -> Future[Any]:
+        try:
+            return queue_call(call_of(shared, request))
+        except GroqError as error:  # is the outcome of this one, when its turn comes
+            return failed(error)
+
+    run = map_ordered if ordered else map_unordered
+    with contextlib.closing(run(start, requests, look_ahead)) as futures:
+        for future in futures:
+            outcome = outcome_of(future)
+            if isinstance(outcome, BaseException) and not return_exceptions:
+                raise outcome
+            yield outcome
 
 
 def map_ordered(
@@ -65,10 +173,8 @@ def map_unordered(
 def _abandon(futures: Iterable[Future[Any]]) -> None:
     # An iterator that nobody finishes is closed by the garbage collector, at any point.
     for future in futures:
-        if isinstance(future, RequestFuture):
-            future.abandon()
-        else:
-            future.cancel()
+        # A request's own future has a way for that; one that has failed already does not need it.
+        getattr(future, "abandon", future.cancel)()
 
 
 def _ended(future: Future[Any]) -> Future[Any]:

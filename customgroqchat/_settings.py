@@ -12,20 +12,19 @@ from types import MappingProxyType
 from typing import Any
 
 from ._kinds import (
-    DEFAULT_BASE_URL,
-    BaseUrl,
+    FilePath,
     Flag,
-    HeaderTable,
-    Key,
     Kind,
     Limit,
-    ProxyTable,
     Seconds,
     SecondsOrOff,
     Timeout,
     Verify,
+    WeightTable,
     Whole,
+    Word,
 )
+from ._kinds_http import DEFAULT_BASE_URL, BaseUrl, HeaderTable, Key, ProxyTable
 
 _DAY_S = 86_400.0
 _MONTH_S = 30 * _DAY_S
@@ -52,7 +51,7 @@ def _by_name(*settings: Setting) -> Mapping[str, Setting]:
 
 
 _LIMIT = Limit(1, 10**12)
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 CONNECTION = _by_name(
     Setting("api_key", Key(), None, "The API key; needed for calls, not for counting tokens."),
@@ -87,6 +86,12 @@ CLIENT: Mapping[str, Setting] = MappingProxyType(
                 '"off" keeps priorities strict.',
             ),
             Setting(
+                "tag_weights",
+                WeightTable(1e-3, 1e6),
+                _NONE,
+                "Shares of tags among the requests of one priority; a tag not named weighs 1.",
+            ),
+            Setting(
                 "strict_models",
                 Flag(),
                 False,
@@ -101,13 +106,34 @@ CLIENT: Mapping[str, Setting] = MappingProxyType(
             Setting(
                 "proxies", ProxyTable(), None, "Proxies to use; unset: the environment decides."
             ),
-            Setting("default_headers", HeaderTable(), _NO_HEADERS, "Headers of every request."),
+            Setting("default_headers", HeaderTable(), _NONE, "Headers of every request."),
             Setting(
                 "expected_completion_tokens",
                 Whole(1, 10_000_000),
                 1_024,
                 "Tokens reserved for the answer to a call without a cap, "
                 "until answers have shown better.",
+            ),
+            Setting(
+                "policy",
+                Word(("greedy", "balanced", "polite")),
+                "balanced",
+                "Room left to other programs on the account: none, as much as they were seen to "
+                "use, or twice that and a tenth of every limit.",
+            ),
+            Setting(
+                "server_limits",
+                Word(("adopt", "lower")),
+                "adopt",
+                "Whether a limit that the service tells replaces the configured one, "
+                "or only lowers it.",
+            ),
+            Setting(
+                "limits_file",
+                FilePath(),
+                None,
+                "A file that remembers, between runs, the limits that the service told; "
+                "unset: nothing is remembered.",
             ),
             Setting(
                 "allow_http",
@@ -125,6 +151,10 @@ LIMITS = _by_name(
     Setting("req_per_day", _LIMIT, None, "Requests per day."),
     Setting("token_per_minute", _LIMIT, None, "Tokens per minute."),
     Setting("token_per_day", _LIMIT, None, "Tokens per day."),
+    Setting("input_token_per_minute", _LIMIT, None, "Tokens of prompts per minute."),
+    Setting("output_token_per_minute", _LIMIT, None, "Tokens of answers per minute."),
+    Setting("audio_seconds_per_hour", _LIMIT, None, "Seconds of audio per hour."),
+    Setting("audio_seconds_per_day", _LIMIT, None, "Seconds of audio per day."),
 )
 """Rate limits of a model."""
 

@@ -15,3 +15,6 @@ class NotGiven:
 
 #: Stands for an argument that was left out, where None means something else.
 NOT_GIVEN = NotGiven()
+
+#: Seconds: one number, or (connect, read), where None is no bound.
+Timeout = float | tuple[float | None, float | None] | None

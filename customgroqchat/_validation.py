@@ -35,7 +35,7 @@ def check_chat_payload(payload: Mapping[str, Any]) -> None:
 
 
 #: What the official SDK or a later version takes, and this one does not: it must not be sent.
-_NOT_FIELDS = ("deadline", "extra_body", "extra_headers", "extra_query")
+_NOT_FIELDS = ("extra_body", "extra_headers", "extra_query")
 
 
 def chat_payload(model: Any, messages: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,6 +106,16 @@ def check_max_wait(value: Any) -> None:
         _refuse("max_wait", value, "give seconds, from 0 to a year, or None for no bound")
 
 
+def check_deadline(value: Any) -> None:
+    """Check a time in which a request shall have ended: seconds, more than 0.
+
+    Raises:
+        InvalidRequestException: it is not.
+    """
+    if value is not None and not (_is_number(value) and 0 < value <= _LONGEST_S):
+        _refuse("deadline", value, "give seconds, more than 0 and up to a year, or None for none")
+
+
 def _refuse(field: str, value: object, remedy: str) -> NoReturn:
     text = shown(value)
     raise InvalidRequestException(
@@ -138,8 +148,9 @@ def _number_between(low: float, high: float) -> Callable[[str, Any], None]:
     return check
 
 
-def _integer_between(low: int, high: float) -> Callable[[str, Any], None]:
+def _integer_between(low: int, high: float, other: str = "") -> Callable[[str, Any], None]:
     allowed = f"of at least {low}" if math.isinf(high) else f"from {low} to {high}"
+    allowed = f"{allowed} {other}".rstrip()
 
     def check(field: str, value: Any) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -201,6 +212,11 @@ def _check_response_format(field: str, value: Any) -> None:
         _refuse(f"{field}.json_schema", schema, "give a mapping with a 'name' and a 'schema'")
 
 
+def _check_cap(field: str, value: Any) -> None:
+    if value != "auto":
+        _integer_between(1, math.inf, 'or "auto"')(field, value)
+
+
 def _check_caps(payload: Mapping[str, Any]) -> None:
     new, old = payload.get("max_completion_tokens"), payload.get("max_tokens")
     if None not in (new, old) and new != old:
@@ -212,7 +228,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "top_p": _number_between(0, 1),
     "frequency_penalty": _number_between(-2, 2),
     "presence_penalty": _number_between(-2, 2),
-    "max_completion_tokens": _integer_between(1, math.inf),
+    "max_completion_tokens": _check_cap,
     "max_tokens": _integer_between(1, math.inf),
     "top_logprobs": _integer_between(0, 20),
     "n": _check_one,

@@ -19,6 +19,7 @@ from ._faults import error_from_response
 from ._records import Headers, RequestInfo, ResponseInfo
 from ._retry import RetryBudget, RetryPolicy
 from ._text import without_secret
+from ._types import Timeout
 from ._version import __version__
 from .exceptions import (
     APIConnectionError,
@@ -30,9 +31,6 @@ from .exceptions import (
 
 if TYPE_CHECKING:
     from ._transport import Exchange, Wire
-
-#: Seconds: one number, or (connect, read), where None is no bound.
-Timeout = float | tuple[float | None, float | None] | None
 
 DEFAULT_BASE_URL = "https://api.groq.com"
 DEFAULT_TIMEOUT: Timeout = (5.0, 60.0)

@@ -16,7 +16,8 @@ from typing import Any
 
 from ._config import Config, Explanation, Layer, Layers, ModelConfig, Origin, Sourced, build
 from ._config_files import Unreadable, find_dotenv, read_dotenv, read_json, repeated_keys
-from ._kinds import InvalidValue, describe, is_exposed, type_of
+from ._kinds import InvalidValue, describe, type_of
+from ._kinds_http import is_exposed
 from ._records import ConfigProblem
 from ._settings import ALL, CLIENT, MODEL, Setting, nearest
 from .exceptions import ConfigLoaderException
@@ -112,7 +113,7 @@ class _Loading:
     def run(self, config: Any, arguments: Mapping[str, Any]) -> Config:
         base = config._layers if isinstance(config, Config) else self._layers(config)
         given = self._arguments(arguments)
-        layers = self._with_certificates(base.under(given))
+        layers = self._with_limits_file(self._with_certificates(base.under(given)))
         self._check_exposure(layers)
         self._raise_problems()
         return config if isinstance(config, Config) and not given else build(layers)
@@ -284,7 +285,17 @@ class _Loading:
         path = self._resolved(verify.value)
         if not path.exists():
             self._report(verify, describe(verify.value), "a path that exists")
-        return replace(layers, client={**layers.client, "verify": replace(verify, value=str(path))})
+        return _with(layers, "verify", replace(verify, value=str(path)))
+
+    def _with_limits_file(self, layers: Layers) -> Layers:
+        """Return the layers with the path of remembered limits made absolute, if there is one."""
+        file = layers.client["limits_file"]
+        if file.value is None:
+            return layers
+        path = self._resolved(file.value)
+        if path.is_dir():
+            self._report(file, describe(str(file.value)), "a file, not a directory")
+        return _with(layers, "limits_file", replace(file, value=path))
 
     def _check_exposure(self, layers: Layers) -> None:
         if layers.client["allow_http"].value:
@@ -322,6 +333,10 @@ class _Loading:
                 f"to another program, name yours in {_PATH_VARIABLE}, or give config={{}}."
             )
         return None
+
+
+def _with(layers: Layers, name: str, value: Sourced) -> Layers:
+    return replace(layers, client={**layers.client, name: value})
 
 
 def _inside(source: str, key: str) -> Sourced:

@@ -301,6 +301,7 @@ class RateLimitExceededException(GroqError):
         used: How much of it is in use.
         requested: How much the request needs.
         retry_after: Seconds after which it can be sent.
+        available_at: When that is, in seconds since 1970 (UTC), or None if it is not known.
     """
 
     dimension: str | None = None
@@ -308,6 +309,7 @@ class RateLimitExceededException(GroqError):
     used: int | None = None
     requested: int | None = None
     retry_after: float | None = None
+    available_at: float | None = None
 
 
 class RateLimitError(APIStatusError, RateLimitExceededException):

@@ -1,47 +1,41 @@
-"""GroqClient: the whole of the package behind one object.
-
-This is the only place where the parts are put together.
-"""
+"""GroqClient: the whole of the package behind one object."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import logging
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ._clock import Clock
-from ._futures import Callback, failed, outcome_of, tell, wait_until_ended
-from ._map import map_ordered, map_unordered
+from ._futures import Callback, result_of, tell
+from ._map import LONGEST_WAIT_S, Call, call_of, named_as_in_submit, outcomes
 from ._objects import ChatCompletion, TextCompletion
+from ._options import RequestOptions
 from ._ordering import Priority
-from ._text import shown
 from ._text_completion import to_chat_payload, to_text_completion
-from ._types import NOT_GIVEN, NotGiven
+from ._types import NOT_GIVEN, NotGiven, Timeout
 from ._validation import chat_payload, check_callback
-from .api_client import APIClient, APIRequest, APIResponse, Timeout
+from ._waiting import WaitExplanation, explained, named_lanes
 from .config_loader import Config, ConfigLoader
-from .exceptions import APIConnectionError, GroqError, InvalidRequestException
-from .queue_manager import QueueManager, RequestFuture
-from .rate_limit_handler import RateLimitHandler
-from .request_handler import Convert, RequestHandler, RequestOptions
 from .resources.chat import Chat
 from .resources.models import Models
-from .stores import MemoryStore, Store
-from .token_counter import TokenCount, TokenCounter
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from ._clock import Clock
+    from ._work import Convert
+    from .plan import Plan
+    from .queue_manager import RequestFuture
+    from .stores import Store
+    from .token_counter import TokenCount, TokenCounter
 
 _CLOSING_S = 5.0
 
 ConfigSource = str | os.PathLike[str] | Mapping[str, Any] | Config | None
 Messages = Sequence[Mapping[str, Any]]
+Cap = int | Literal["auto"] | None
 
 
 class GroqClient:
@@ -64,6 +58,7 @@ class GroqClient:
         max_wait: Seconds that a blocking call may wait before it is sent, 600 by default.
         ageing_s: Seconds after which a waiting request has gained one priority level, 300 by
             default; ``"off"`` keeps the order strict.
+        tag_weights: Shares of tags among the requests of one priority; 1 for tags not named.
         verify: Whether to check certificates, or the path of a CA bundle; wins over the
             environment.
         proxies: Proxy by scheme; wins over the environment.
@@ -71,6 +66,11 @@ class GroqClient:
         strict_models: Refuse models that are not configured.
         expected_completion_tokens: What to set aside for an answer without a cap until some
             answers are known, 1024 by default.
+        policy: Room left to other programs on the account: ``"greedy"`` leaves none,
+            ``"balanced"`` (the default) what others were seen to use, ``"polite"`` more.
+        server_limits: ``"adopt"`` (the default): a limit that the service tells replaces the
+            configured one; ``"lower"``: it can only lower it.
+        limits_file: Where to remember told limits between runs; nowhere by default.
         allow_http: Allow addresses without TLS on other machines than this one.
         token_counter: Counts tokens in place of the built-in counter.
         store: Keeps bucket levels in place of this process's memory.
@@ -92,11 +92,15 @@ class GroqClient:
         max_queue: int | None = None,
         max_wait: float | None = None,
         ageing_s: float | Literal["off"] | None = None,
+        tag_weights: Mapping[str, float] | None = None,
         verify: bool | str | None = None,
         proxies: Mapping[str, str] | None = None,
         default_headers: Mapping[str, str] | None = None,
         strict_models: bool | None = None,
         expected_completion_tokens: int | None = None,
+        policy: Literal["greedy", "balanced", "polite"] | None = None,
+        server_limits: Literal["adopt", "lower"] | None = None,
+        limits_file: str | os.PathLike[str] | None = None,
         allow_http: bool | None = None,
         token_counter: TokenCounter | None = None,
         store: Store | None = None,
@@ -111,47 +115,26 @@ class GroqClient:
             "max_queue": max_queue,
             "max_wait": max_wait,
             "ageing_s": ageing_s,
+            "tag_weights": tag_weights,
             "verify": verify,
             "proxies": proxies,
             "default_headers": default_headers,
             "strict_models": strict_models,
             "expected_completion_tokens": expected_completion_tokens,
+            "policy": policy,
+            "server_limits": server_limits,
+            "limits_file": limits_file,
             "allow_http": allow_http,
         }
         self._config_source = config
         self._reloading = threading.Lock()
         self._config = ConfigLoader(config).load(**self._arguments)
-        self._clock = clock or Clock()
-        self._counter = token_counter or TokenCounter()
-        self._limiter = RateLimitHandler(self._config, store or MemoryStore(self._clock))
-        self._api = APIClient(
-            api_key=self._config.api_key,
-            base_url=self._config.base_url,
-            timeout=self._config.timeout,
-            max_retries=self._config.max_retries,
-            pool_size=self._config.max_workers,
-            verify=self._config.verify,
-            proxies=self._config.proxies,
-            default_headers=self._config.default_headers,
-            clock=self._clock,
-        )
-        self._handler = RequestHandler(
-            self._config,
-            counter=self._counter,
-            limiter=self._limiter,
-            api=self._api,
-            make_queue=functools.partial(
-                QueueManager,
-                max_workers=self._config.max_workers,
-                max_queue=self._config.max_queue,
-                ageing_s=self._config.ageing_s,
-                clock=self._clock,
-            ),
-            max_retries=self._config.max_retries,
-            clock=self._clock,
-        )
+        from ._assembly import assemble  # with the first client, and not with the package
+
+        parts = assemble(self._config, token_counter, store, clock)
+        self._clock, self._counter, self._limiter, self._api, self._handler = parts
         self.chat = Chat(self)
-        self.models = Models(self._get)
+        self.models = Models(self._api, lambda: self._config)
 
     # --- blocking calls -------------------------------------------------------------------
 
@@ -162,9 +145,10 @@ class GroqClient:
         *,
         temperature: float | None = None,
         max_tokens: int | None = None,
-        max_completion_tokens: int | None = None,
+        max_completion_tokens: Cap = None,
         priority: Priority = "normal",
         max_wait: float | NotGiven | None = NOT_GIVEN,
+        deadline: float | None = None,
         timeout: Timeout = None,
         tag: str | None = None,
         callback: Callback | None = None,
@@ -173,7 +157,8 @@ class GroqClient:
         """Answer a conversation.
 
         Blocks until the answer is there: for the time that the rate limits make it wait, at most
-        ``max_wait`` seconds, and the time of sending it. From any thread.
+        ``max_wait`` seconds, and the time of sending it; ``deadline`` bounds both together. From
+        any thread.
 
         Args:
             model_name: The model, such as ``"openai/gpt-oss-20b"``.
@@ -182,9 +167,13 @@ class GroqClient:
             max_tokens: The old name of ``max_completion_tokens``.
             max_completion_tokens: The most tokens that the answer may have. The service counts
                 all of them against the limits until it knows better: a tight cap passes sooner.
+                ``"auto"`` fits it to what the limits can let pass; the answer then says in
+                ``x_customgroqchat`` what it was and why.
             priority: ``"high"``, ``"normal"``, ``"low"``, or an integer; smaller is sooner.
             max_wait: Seconds that the request may wait before it is sent; None for as long as it
                 takes, 0 for not at all. The configured one (600) if left out.
+            deadline: Seconds from now in which the call shall have ended, waiting and sending
+                together; None for no such bound.
             timeout: Seconds, one number or (connect, read).
             tag: A name for a group of requests; see :meth:`cancel`.
             callback: Called once, in this thread and before the return, with the answer or with
@@ -203,15 +192,13 @@ class GroqClient:
             RequestCancelledException: another thread cancelled it.
             ClientClosedException: the client is closed.
         """
-        wanted = {
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "max_completion_tokens": max_completion_tokens,
-            **parameters,
-        }
+        caps = {"max_tokens": max_tokens, "max_completion_tokens": max_completion_tokens}
+        wanted = {"temperature": temperature, **caps, **parameters}
         payload = chat_payload(model_name, messages, wanted)
-        options = RequestOptions(priority, self._max_wait(max_wait), timeout, tag)
-        answer: ChatCompletion = self._wait_for(payload, options, ChatCompletion.wrap, callback)
+        longest_s = self._max_wait(max_wait)
+        options = RequestOptions(priority, longest_s, timeout, tag, deadline=deadline)
+        call = Call(payload, options, callback)
+        answer: ChatCompletion = self._wait_for(call, ChatCompletion.wrap)
         return answer
 
     def text_completion(
@@ -221,9 +208,10 @@ class GroqClient:
         *,
         temperature: float | None = None,
         max_tokens: int | None = None,
-        max_completion_tokens: int | None = None,
+        max_completion_tokens: Cap = None,
         priority: Priority = "normal",
         max_wait: float | NotGiven | None = NOT_GIVEN,
+        deadline: float | None = None,
         timeout: Timeout = None,
         tag: str | None = None,
         callback: Callback | None = None,
@@ -241,15 +229,13 @@ class GroqClient:
             InvalidRequestException: also for ``suffix``, ``echo``, ``best_of`` and ``logprobs``,
                 which a chat model cannot do.
         """
-        wanted = {
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "max_completion_tokens": max_completion_tokens,
-            **parameters,
-        }
+        caps = {"max_tokens": max_tokens, "max_completion_tokens": max_completion_tokens}
+        wanted = {"temperature": temperature, **caps, **parameters}
         payload = to_chat_payload(model_name, prompt, wanted)
-        options = RequestOptions(priority, self._max_wait(max_wait), timeout, tag)
-        answer: TextCompletion = self._wait_for(payload, options, to_text_completion, callback)
+        longest_s = self._max_wait(max_wait)
+        options = RequestOptions(priority, longest_s, timeout, tag, deadline=deadline)
+        call = Call(payload, options, callback)
+        answer: TextCompletion = self._wait_for(call, to_text_completion)
         return answer
 
     # --- futures --------------------------------------------------------------------------
@@ -260,7 +246,8 @@ class GroqClient:
         messages: Messages,
         *,
         priority: Priority = "normal",
-        max_wait: float | None = None,
+        max_wait: float | NotGiven | None = NOT_GIVEN,
+        deadline: float | None = None,
         timeout: Timeout = None,
         tag: str | None = None,
         callback: Callback | None = None,
@@ -268,10 +255,10 @@ class GroqClient:
     ) -> RequestFuture:
         """Queue a conversation and return its future at once.
 
-        Takes the keywords of :meth:`chat_completion`, except that a request waits as long as it
-        takes if no ``max_wait`` is given, that a full queue then raises at once, and that
-        ``callback`` is called by whichever thread ends the request: a worker, as a rule. From any
-        thread, and from callbacks.
+        Takes the keywords of :meth:`chat_completion`, except that a request may wait for a day
+        (in which every limit flows back) if no ``max_wait`` is given, that a full queue then
+        raises at once, and that ``callback`` is called by whichever thread ends the request: a
+        worker, as a rule. From any thread, and from callbacks.
 
         Returns:
             A ``concurrent.futures.Future`` of the answer. It can be cancelled until it is sent.
@@ -280,10 +267,11 @@ class GroqClient:
             InvalidRequestException, TokenLimitExceededException, QueueFullException,
             ClientClosedException: as :meth:`chat_completion`; whatever comes later is the future's.
         """
+        longest_s = LONGEST_WAIT_S if isinstance(max_wait, NotGiven) else max_wait
         options = RequestOptions(
-            priority, max_wait, timeout, tag, wait_for_room=max_wait is not None
+            priority, longest_s, timeout, tag, wait_for_room=bool(max_wait), deadline=deadline
         )
-        return self._queue(model_name, messages, parameters, options, callback)
+        return self._queue(Call(chat_payload(model_name, messages, parameters), options, callback))
 
     def map(
         self,
@@ -298,7 +286,8 @@ class GroqClient:
 
         Takes requests only as fast as they are answered, so that a generator of a million of
         them needs no more memory than one of a hundred. Blocks in ``next()``; the iterator
-        belongs to one thread. When it is closed, what was not sent is cancelled.
+        belongs to one thread. When it is closed, what was not sent is cancelled. As with
+        :meth:`submit`, no request waits for longer than a day unless ``max_wait`` says so.
 
         Args:
             requests: Mappings of :meth:`submit`'s arguments: ``model_name`` (or ``model``),
@@ -315,14 +304,14 @@ class GroqClient:
         ahead = max(1, 2 * self._config.max_workers if look_ahead is None else look_ahead)
         if self._config.max_queue:
             ahead = min(ahead, self._config.max_queue)
-        run = map_ordered if ordered else map_unordered
-        start = functools.partial(self._queued_or_failed, _with_model_name(common))
-        with contextlib.closing(run(start, requests, ahead)) as futures:
-            for future in futures:
-                outcome = outcome_of(future)
-                if isinstance(outcome, BaseException) and not return_exceptions:
-                    raise outcome
-                yield outcome
+        return outcomes(
+            self._queue,
+            requests,
+            common,
+            ordered=ordered,
+            look_ahead=ahead,
+            return_exceptions=return_exceptions,
+        )
 
     def cancel(self, request: Future[Any] | int | None = None, *, tag: str | None = None) -> int:
         """Cancel requests that were not sent yet; return how many.
@@ -338,6 +327,66 @@ class GroqClient:
         return self._handler.queue.cancel(request_id=request, tag=tag)
 
     # --- questions ------------------------------------------------------------------------
+
+    def plan(
+        self,
+        requests: Iterable[Mapping[str, Any]],
+        *,
+        prices: bool | Mapping[str, Mapping[str, float]] = True,
+        **common: Any,
+    ) -> Plan:
+        """Work out what :meth:`map` would take and cost, and how long; spends nothing.
+
+        Goes through ``requests`` once and keeps none of them. Blocks for counting, and for asking
+        for prices.
+
+        Args:
+            requests: What :meth:`map` would be given.
+            prices: True to ask the service, as :meth:`Models.list` does; False not to; or prices
+                by model, in US dollars: ``"prompt"`` and ``"completion"`` per token, ``"request"``.
+            **common: Arguments for all requests; their own win.
+
+        Raises:
+            AuthenticationError: there is no API key.
+            InvalidRequestException: ``prices`` or the common arguments are wrong. What is wrong
+                with a single request is found in ``plan.refused``.
+        """
+        from .plan import Tally, given_prices  # hardly ever needed
+
+        known = {} if isinstance(prices, bool) else given_prices(prices)
+        tally = Tally()
+        tally.count(requests, functools.partial(self._expected, named_as_in_submit(common)))
+        if prices is True and tally.models:
+            known = self.models.prices()
+        limiter = self._limiter
+        buckets = {name: limiter.buckets(limiter.scope(name)) for name in tally.models}
+        return tally.plan(buckets, known)
+
+    def explain_wait(
+        self,
+        model_name: str,
+        messages: Messages | None = None,
+        *,
+        priority: Priority = "normal",
+        tag: str | None = None,
+        max_completion_tokens: Cap = None,
+    ) -> WaitExplanation:
+        """Tell which limit a request would wait for now, and until when. Sends nothing.
+
+        Does not block, and sets nothing aside: what others do next may change the answer. From
+        any thread. The keywords are those of :meth:`chat_completion`; without ``messages`` it is
+        about the smallest request there can be.
+
+        Raises:
+            InvalidRequestException: something in the request is wrong.
+            TokenLimitExceededException: it can never pass.
+            ModelNotFoundException: the configuration is strict and does not know the model.
+            AuthenticationError: there is no API key.
+        """
+        cap = {"max_completion_tokens": max_completion_tokens}
+        payload = None if messages is None else chat_payload(model_name, messages, cap)
+        wait, ahead = self._handler.explain(payload, model_name, priority, tag)
+        return explained(model_name, wait, ahead.jobs, self._clock.wall())
 
     def count_tokens(self, messages_or_text: Messages | str, model_name: str = "") -> TokenCount:
         """Return the tokens that a conversation, or a text sent as one message, will cost.
@@ -359,13 +408,7 @@ class GroqClient:
         if several accounts use the model).
         """
         status = self._handler.queue.status()
-        lanes = status["lanes"]
-        accounts = Counter(scope.model for scope in lanes)
-        status["lanes"] = {
-            scope.model if accounts[scope.model] == 1 else f"{scope.model}@{scope.account}": lane
-            for scope, lane in lanes.items()
-        }
-        return status
+        return {**status, "lanes": named_lanes(status["lanes"])}
 
     def get_available_models(self) -> list[str]:
         """Return the names of the models that can be used: configured ones first.
@@ -380,14 +423,7 @@ class GroqClient:
         configured = list(self._config.models)
         if self._config.strict_models:
             return configured
-        try:
-            served = [model.id for model in self.models.list().data if model.active is not False]
-        except APIConnectionError as error:
-            if not configured:
-                raise
-            _log.warning("only configured models are listed: %s", error)
-            served = []
-        return configured + sorted(set(served) - set(configured))
+        return configured + sorted(set(self.models.available(configured)) - set(configured))
 
     def check_model_limits(self, model_name: str) -> dict[str, Any]:
         """Return the limits of a model as known now. Sends nothing; from any thread.
@@ -470,88 +506,23 @@ class GroqClient:
     def _max_wait(self, max_wait: float | NotGiven | None) -> float | None:
         return self._config.max_wait if isinstance(max_wait, NotGiven) else max_wait
 
-    def _wait_for(
-        self,
-        payload: Mapping[str, Any],
-        options: RequestOptions,
-        convert: Convert,
-        callback: Callback | None,
-    ) -> Any:
-        check_callback(callback)
-        future = self._handler.submit(payload, options, convert)
-        try:
-            wait_until_ended(future)
-        except BaseException:  # such as KeyboardInterrupt: nobody waits for the answer any more
-            future.cancel()
-            raise
-        if callback is not None:
-            tell(callback, future)
-        outcome = outcome_of(future)
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+    def _wait_for(self, call: Call, convert: Convert) -> Any:
+        check_callback(call.callback)
+        return result_of(self._handler.submit(call.payload, call.options, convert), call.callback)
 
-    def _queue(
-        self,
-        model_name: Any,
-        messages: Any,
-        parameters: Mapping[str, Any],
-        options: RequestOptions,
-        callback: Callback | None,
-    ) -> RequestFuture:
-        check_callback(callback)
-        payload = chat_payload(model_name, messages, parameters)
-        future = self._handler.submit(payload, options, ChatCompletion.wrap)
-        if callback is not None:
-            future.add_done_callback(functools.partial(tell, callback))
+    def _queue(self, call: Call) -> RequestFuture:
+        check_callback(call.callback)
+        future = self._handler.submit(call.payload, call.options, ChatCompletion.wrap)
+        if call.callback is not None:
+            future.add_done_callback(functools.partial(tell, call.callback))
         return future
 
-    def _queued_or_failed(
+    def _expected(
         self, common: Mapping[str, Any], request: Mapping[str, Any]
-    ) -> Future[Any]:
-        """Queue one request of a map; what is wrong with it is its outcome."""
-        try:
-            arguments = {**common, **_with_model_name(request)}
-            return self._queue(
-                arguments.pop("model_name", None),
-                arguments.pop("messages", None),
-                options=_options_out_of(arguments),
-                callback=arguments.pop("callback", None),
-                parameters=arguments,
-            )
-        except GroqError as error:
-            return failed(error)
-
-    def _get(self, path: str) -> list[APIResponse]:
-        """Ask every account that is configured; where no model is, the client's own."""
-        config = self._config
-        accounts = {(model.base_url, model.api_key): None for model in config.models.values()}
-        return [
-            self._api.send(APIRequest("GET", path, base_url=base_url, api_key=api_key))
-            for base_url, api_key in accounts or {(config.base_url, config.api_key): None}
-        ]
-
-
-def _with_model_name(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a request of a map under the names of ``submit``: ``model`` is ``model_name``."""
-    if not isinstance(request, Mapping):
-        raise InvalidRequestException(
-            f"A request cannot be {shown(request)}.",
-            field="requests",
-            value=shown(request),
-            hint="Give a mapping with model and messages.",
-        )
-    if "model" in request and "model_name" in request:
-        raise InvalidRequestException(
-            "A request has both model and model_name.",
-            field="model",
-            value=shown(request["model"]),
-            hint="Leave one of them out.",
-        )
-    return {("model_name" if name == "model" else name): value for name, value in request.items()}
-
-
-def _options_out_of(arguments: dict[str, Any]) -> RequestOptions:
-    """Take the options of this client out of a request's arguments."""
-    names = ("priority", "max_wait", "timeout", "tag")
-    return RequestOptions(**{name: arguments.pop(name) for name in names if name in arguments})
+    ) -> tuple[str, Mapping[str, float]]:
+        """Return the model and the probable costs of a request of a plan, checked as if queued."""
+        call = call_of(common, request)
+        call.check()
+        timeout, tag = call.options.timeout, call.options.tag
+        work = self._handler.prepare(call.payload, dict, timeout=timeout, tag=tag)
+        return work.scope.model, self._limiter.expected(work.scope, work.demand)

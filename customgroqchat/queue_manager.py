@@ -1,8 +1,9 @@
 """QueueManager: who goes next, and on which worker.
 
-Jobs wait in lanes, one for each rate-limit scope, ordered by rank. A single dispatcher looks at
-the head of every lane, asks *admit*, and hands what is admitted to a free worker, which calls
-*run*. The manager knows neither limits nor HTTP: those are behind the two callables.
+Jobs wait in lanes, one for each rate-limit scope, ordered by priority and age, and fairly among
+tags. A single dispatcher looks at the head of every lane, asks *admit*, and hands what is admitted
+to a free worker, which calls *run*. The manager knows neither limits nor HTTP: those are behind
+the callables that it is given.
 """
 
 from __future__ import annotations
@@ -11,30 +12,23 @@ import itertools
 import logging
 import queue
 import threading
-import weakref
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import _process
 from ._clock import Clock, Signal
+from ._fairness import Ahead, share_of
 from ._lanes import WAITING, Admission, Again, Job, Lane, RequestFuture, State, Wait
 from ._ordering import rank
-from ._queue_errors import closed_error, wait_too_long, waited_too_long
+from ._queue_errors import closed_error, no_worker, queue_full, wait_too_long, waited_too_long
+from ._queue_status import lanes_status
+from ._queue_threads import QueueThreads
 from ._timetable import Timetable
-from .exceptions import (
-    ClientError,
-    GroqError,
-    QueueFullException,
-)
+from .exceptions import GroqError
 
-__all__ = ["Admission", "Again", "QueueManager", "RequestFuture", "Wait"]
+__all__ = ["Admission", "Again", "Ahead", "QueueManager", "RequestFuture", "Wait"]
 
 _log = logging.getLogger(__name__)
-
-# Callbacks have threads of their own, made as they are needed: they may block, or call the client
-# and wait for its workers, or for one another.
-_CALLBACK_THREADS = 256
 
 # Managers with waiting jobs are kept, although their client and futures may have been dropped:
 # what was submitted is sent, and callbacks are called.
@@ -51,6 +45,9 @@ class QueueManager:
             :class:`Wait`. What it raises ends the job.
         run: Called with the work and its admission on a worker; returns the outcome, or
             :class:`Again`. What it raises ends the job.
+        foresee: Called with the work and what goes before it; returns the shortest :class:`Wait`
+            that it may hope for, in no time. By whoever submits it, who gets what it raises, and
+            by the dispatcher, for the error of a job whose time is up.
         max_workers: How many jobs may run at once.
         max_queue: How many may wait at once; 0 is unlimited.
         ageing_s: Seconds after which a waiting job has gained one priority level; None keeps the
@@ -62,6 +59,7 @@ class QueueManager:
         self,
         admit: Callable[[Any], Admission | Wait],
         run: Callable[[Any, Any], Any],
+        foresee: Callable[[Any, Ahead], Wait] | None = None,
         *,
         max_workers: int = 16,
         max_queue: int = 10_000,
@@ -70,13 +68,13 @@ class QueueManager:
     ) -> None:
         self._admit = admit
         self._run = run
+        self._foresee = foresee
         self._max_workers = max_workers
         self._max_queue = max_queue
         self._ageing_s = ageing_s
         self._clock = clock or Clock()
         self._serials = itertools.count(1)
-        self._finalizer: weakref.finalize[[], QueueManager] | None = None
-        self._closed = False
+        self.closed = False  # for the dispatcher's thread; guarded by the lock
         self._reset()
         _process.on_fork(self)
         _process.on_exit(self)
@@ -91,8 +89,7 @@ class QueueManager:
         self._waiting = 0  # queued or parked
         self._running: set[Job] = set()
         self._abandoned: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._executor: ThreadPoolExecutor | None = None
-        self._callback_executor: ThreadPoolExecutor | None = None
+        self._threads = QueueThreads()
         self._stepping = threading.Lock()
         self._sleeps_until: float | None = None  # the dispatcher; guarded by _stepping
         self._changed = Signal(self._clock)
@@ -108,6 +105,8 @@ class QueueManager:
         max_wait_s: float | None = None,
         wait_for_room: bool | None = None,
         tag: str | None = None,
+        tokens: float = 1.0,
+        weight: float = 1.0,
         model: str | None = None,
     ) -> RequestFuture:
         """Queue a job.
@@ -119,33 +118,43 @@ class QueueManager:
             lane: The scope that it belongs to.
             level: Its priority; smaller is sooner.
             max_wait_s: Seconds after which, if it was not admitted, it ends with
-                RateLimitExceededException; None waits as long as it takes.
+                RateLimitExceededException; None waits as long as it takes. If *foresee* says that
+                it will be longer, the future that is returned has ended so already.
             wait_for_room: Whether to wait for room in a full queue, at most ``max_wait_s``
                 seconds, or to raise at once. By default it waits if a ``max_wait_s`` is given.
-            tag: Kept on the future, and a handle for :meth:`cancel`.
+            tag: With whom it shares its turn; kept on the future, and a handle for :meth:`cancel`.
+            tokens: What it will probably cost; less than 1 counts as 1.
+            weight: The share of its tag among those of its lane and level: with 3, it is served
+                three times as many tokens as one with 1. The newest counts for all of the tag.
             model: What the errors of this manager shall name, if there is one.
 
         Raises:
             QueueFullException: the queue is full.
             ClientClosedException: the manager is closed.
+            InvalidRequestException: the tokens or the weight are no such number.
         """
+        share = share_of(tag, tokens, weight)
         born_s = self._clock.monotonic()
-        give_up_s = None if max_wait_s is None else born_s + max_wait_s
+        serial = next(self._serials)
+        job = Job(work, self._lane_named(lane), level, born_s, serial, share, model)
+        job.future = RequestFuture(job, self._cancel, self._abandon)
+        job.rank = rank(level, born_s, self._ageing_s)
+        if max_wait_s is not None:
+            job.give_up_s = born_s + max_wait_s
+            if self._refused_at_once(job, max_wait_s):
+                return job.future
         waits = max_wait_s is not None if wait_for_room is None else wait_for_room
+        return self._queue(job, job.give_up_s if waits else born_s)
+
+    def ahead(self, lane: Hashable, level: int, tag: str | None = None) -> Ahead:
+        """Return what goes before a job that is submitted now: at least so much, and about.
+
+        That is what waits in this lane at this level or a smaller one; of other tags at this
+        level only as much as their weights let go first. Does not block.
+        """
         with self._lock:
-            self._wait_for_room(give_up_s if waits else born_s)
-            self._start()
-            job = Job(work, self._lane(lane), level, born_s, next(self._serials), tag, model)
-            job.future = RequestFuture(job, self._cancel, self._abandon)
-            job.rank = rank(level, born_s, self._ageing_s)
-            job.give_up_s = give_up_s
-            self._count_waiting(1)
-            self._enqueue(job)
-            if give_up_s is not None:
-                self._timetable.give_up_at(job, give_up_s)
-            future = job.future
-        self._advance()
-        return future
+            found = self._lanes.get(lane)
+            return Ahead() if found is None else found.ahead_of(level, tag)
 
     def cancel(self, *, request_id: int | None = None, tag: str | None = None) -> int:
         """Cancel the waiting jobs with this number or tag; return how many there were."""
@@ -154,7 +163,7 @@ class QueueManager:
         return sum(
             job.future.cancel()
             for job in waiting
-            if job.serial == request_id or (tag is not None and job.tag == tag)
+            if job.serial == request_id or (tag is not None and job.share.tag == tag)
         )
 
     def look_again(self) -> None:
@@ -164,28 +173,20 @@ class QueueManager:
     def status(self) -> dict[str, Any]:
         """Return what is queued and running, and what the head of each lane waits for.
 
-        ``lanes`` has an entry for each lane, under its name; see :meth:`Lane.status`.
+        ``lanes`` has an entry for each lane, under its name; see :func:`lanes_status`.
         """
         now = self._clock.monotonic()
         with self._lock:
             waiting = self._waiting_jobs()
             running = list(self._running)
             lanes = list(self._lanes.values())
-            closed = self._closed
         return {
             "queued": len(waiting),
             "in_flight": len(running),
             "max_workers": self._max_workers,
             "max_queue": self._max_queue,
-            "closed": closed,
-            "lanes": {
-                lane.name: lane.status(
-                    [job for job in waiting if job.lane is lane],
-                    sum(job.lane is lane for job in running),
-                    now,
-                )
-                for lane in lanes
-            },
+            "closed": self.closed,
+            "lanes": lanes_status(lanes, waiting, running, now),
         }
 
     def close(self, timeout_s: float = 5.0) -> bool:
@@ -195,10 +196,9 @@ class QueueManager:
         called again.
         """
         with self._lock:
-            self._closed = True
+            self.closed = True
             self._room.notify_all()
             waiting = [job for job in self._waiting_jobs() if self._leave(job)]
-            executors = [self._executor, self._callback_executor]
         self._changed.give()
         if waiting:
             _log.warning("closed with %d requests still waiting; they fail", len(waiting))
@@ -207,9 +207,56 @@ class QueueManager:
         try:
             return self._wait_until_idle(timeout_s)
         finally:
-            for executor in executors:
-                if executor is not None:
-                    executor.shutdown(wait=False)
+            self._threads.shutdown()
+
+    # --- on the way in --------------------------------------------------------------------
+
+    def _lane_named(self, name: Hashable) -> Lane:
+        with self._lock:
+            lane = self._lanes.get(name)
+            if lane is None:
+                lane = self._lanes[name] = Lane(name)
+            return lane
+
+    def _refused_at_once(self, job: Job, max_wait_s: float) -> bool:
+        """Fail a job that would wait too long behind others; False if it may hope."""
+        if self._foresee is None:
+            return False
+        with self._lock:
+            self._check_open()
+            ahead = job.lane.ahead_of(job.level, job.share.tag)
+            if not ahead.jobs and len(self._running) < self._max_workers:
+                return False  # it is asked for in a moment
+        wait = self._foresee(job.work, ahead)
+        if wait.wait_s <= max_wait_s:
+            return False
+        job.state = State.DONE
+        self._end(job, None, wait_too_long(job, wait, self._clock, ahead))
+        return True
+
+    def _queue(self, job: Job, room_until_s: float | None) -> RequestFuture:
+        with self._lock:
+            self._wait_for_room(room_until_s)
+            self._threads.start(self, self._max_workers, self._changed, self._clock)
+            self._count_waiting(1)
+            self._enqueue(job)
+            if job.give_up_s is not None:
+                self._timetable.give_up_at(job, job.give_up_s)
+        self._advance()
+        return job.future
+
+    def _wait_for_room(self, until_s: float | None) -> None:
+        self._check_open()
+        while self._max_queue and self._waiting >= self._max_queue:
+            left_s = None if until_s is None else until_s - self._clock.monotonic()
+            if left_s is not None and left_s <= 0.0:
+                raise queue_full(self._waiting, self._max_queue)
+            self._clock.wait(self._room, left_s)
+            self._check_open()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise closed_error()
 
     # --- the dispatcher -------------------------------------------------------------------
 
@@ -254,9 +301,8 @@ class QueueManager:
         with self._lock:
             if len(self._running) >= self._max_workers:
                 return False
-            heads = [head for lane in self._lanes.values() if (head := lane.head())]
-        heads.sort(key=lambda job: (job.rank, job.serial))
-        return any(self._try_start(job, now) for job in heads)
+            claims = [claim for lane in self._lanes.values() if (claim := lane.claim())]
+        return any(self._try_start(job, now) for _, _, job in sorted(claims))
 
     def _try_start(self, job: Job, now: float) -> bool:
         """Ask for admission. True if the job left its lane: it was started, or it failed."""
@@ -271,10 +317,11 @@ class QueueManager:
         if not isinstance(answer, Wait):
             self._hand_over(job, work, answer)
             return True
-        job.lane.waits = (answer, now + answer.wait_s)
+        with self._lock:
+            job.lane.hold(answer, now, job.level)
         if job.give_up_s is None or now + answer.wait_s <= job.give_up_s:
             return False
-        self._fail(job, wait_too_long(job, answer, now))
+        self._fail(job, wait_too_long(job, answer, self._clock))
         return True
 
     def _hand_over(self, job: Job, work: Any, admission: Admission) -> None:
@@ -283,13 +330,11 @@ class QueueManager:
             started = self._leave(job, State.HANDED)
             if started:
                 self._running.add(job)
-            executor = self._executor
         if not started:  # cancelled while it was asked for
             admission.release()
             return
-        assert executor is not None
         try:
-            executor.submit(self._work, job, work, admission)
+            self._threads.work(self._work, job, work, admission)
         except RuntimeError as fault:  # shut down, or the system allows no more threads
             self._not_handed_over(job, admission, fault)
 
@@ -297,20 +342,17 @@ class QueueManager:
         with self._lock:
             # The pool may have taken the job all the same: a worker is at it, or will be when one
             # that is busy now is free.
-            if job.state is not State.HANDED or (len(self._running) > 1 and not self._closed):
+            if job.state is not State.HANDED or (len(self._running) > 1 and not self.closed):
                 return
             job.state = State.RUNNING
         admission.release()
-        if self._closed:
-            error: GroqError = closed_error()
-        else:
-            error = ClientError(f"No worker could be started: {fault}", model=job.model)
-            error.__cause__ = fault
+        error: GroqError = closed_error() if self.closed else no_worker(job, fault)
         self._work_done(job, None, error)
 
     def _unpark(self, now: float) -> None:
         with self._lock:
             for job in self._timetable.due(now):
+                job.lane.unpark(job)
                 self._enqueue(job)
 
     def _give_up_overdue(self, now: float) -> bool:
@@ -318,10 +360,12 @@ class QueueManager:
         while True:
             with self._lock:
                 job = self._timetable.next_overdue(now)
-            if job is None:
-                return False
-            # One that runs is not failed; if it comes back, its time is seen to be up then.
-            if self._fail(job, waited_too_long(job, now)):
+                if job is None:
+                    return False
+                left = self._leave(job)  # not if it runs; if it comes back, its time is up then
+                ahead = job.lane.ahead_of(job.level, job.share.tag) if self._foresee else None
+            if left:
+                self._end(job, None, waited_too_long(job, self._clock, self._foresee, ahead))
                 return True
 
     def _next_instant(self) -> float | None:
@@ -329,7 +373,7 @@ class QueueManager:
             instants = [self._timetable.next_instant()]
             if len(self._running) < self._max_workers:
                 instants += [
-                    lane.waits[1] for lane in self._lanes.values() if lane.waits and lane.head()
+                    lane.waits[1] for lane in self._lanes.values() if lane.waits and lane.live
                 ]
         return min((instant for instant in instants if instant is not None), default=None)
 
@@ -366,27 +410,22 @@ class QueueManager:
             self._end(job, value, error)
 
     def _take_back(self, job: Job, delay_s: float) -> Exception | None:
-        """Let a job wait once more, at its old rank, or return the reason why not. Lock held."""
+        """Let a job wait once more, at its old place, or return the reason why not. Lock held."""
         now = self._clock.monotonic()
-        if self._closed:
+        if self.closed:
             return closed_error()
         if job.give_up_s is not None and now + delay_s > job.give_up_s:
-            return wait_too_long(job, Wait(delay_s), now)
+            return wait_too_long(job, Wait(delay_s), self._clock)
         self._count_waiting(1)
         if delay_s > 0.0:
             job.state = State.PARKED
+            job.lane.park(job)
             self._timetable.park(job, now + delay_s)
         else:
             self._enqueue(job)
         return None
 
     # --- small changes, all with the lock held ---------------------------------------------
-
-    def _lane(self, name: Hashable) -> Lane:
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = Lane(name)
-        return lane
 
     def _count_waiting(self, difference: int) -> None:
         self._waiting += difference
@@ -403,10 +442,11 @@ class QueueManager:
         """Take a waiting job out of the queue; False if it does not wait any more."""
         if job.state not in WAITING or self._lanes.get(job.lane.name) is not job.lane:
             return False  # (a lane that is not ours was there before a fork)
-        was_queued = job.state is State.QUEUED
+        if job.state is State.QUEUED:
+            job.lane.leave(job, goes=state is State.HANDED)
+        else:
+            job.lane.unpark(job)
         job.state = state
-        if was_queued:
-            job.lane.left()
         if state is not State.HANDED:
             self._timetable.forget(job)
         self._count_waiting(-1)
@@ -416,19 +456,6 @@ class QueueManager:
     def _waiting_jobs(self) -> list[Job]:
         queued = [job for lane in self._lanes.values() for job in lane.jobs()]
         return queued + self._timetable.parked()
-
-    def _wait_for_room(self, until_s: float | None) -> None:
-        while not self._closed and self._max_queue and self._waiting >= self._max_queue:
-            left_s = None if until_s is None else until_s - self._clock.monotonic()
-            if left_s is not None and left_s <= 0.0:
-                raise QueueFullException(
-                    f"The queue is full: {self._waiting} requests wait already.",
-                    limit=self._max_queue,
-                    hint="Give max_wait to wait for room, use map(), or raise max_queue.",
-                )
-            self._clock.wait(self._room, left_s)
-        if self._closed:
-            raise closed_error()
 
     # --- ends -----------------------------------------------------------------------------
 
@@ -470,13 +497,8 @@ class QueueManager:
         """Tell the outcome of a job, and forget what it was about."""
         job.work = None
         call_back = job.future.end(value, error)
-        if call_back is None:
-            return
-        try:
-            assert self._callback_executor is not None
-            self._callback_executor.submit(call_back)
-        except RuntimeError:  # shut down by close(), or by the interpreter's end
-            call_back()
+        if call_back is not None:
+            self._threads.call(call_back)
 
     def _wait_until_idle(self, timeout_s: float) -> bool:
         until_s = self._clock.monotonic() + timeout_s
@@ -485,38 +507,14 @@ class QueueManager:
                 self._clock.wait(self._idle, left_s)
             return not self._running
 
-    # --- threads and process --------------------------------------------------------------
-
-    def _start(self) -> None:
-        """Make the threads, once. Called with the lock held."""
-        if self._executor is not None:
-            return
-        threading.Thread(
-            target=_dispatch,
-            args=(weakref.ref(self), self._changed, self._clock),
-            name="customgroqchat-dispatcher",
-            daemon=True,
-        ).start()
-        # The dispatcher holds the manager only while it steps, and is woken when it is gone.
-        self._finalizer = weakref.finalize(self, self._changed.give)
-        self._finalizer.atexit = False
-        self._executor = ThreadPoolExecutor(self._max_workers, "customgroqchat-worker")
-        self._callback_executor = ThreadPoolExecutor(_CALLBACK_THREADS, "customgroqchat-callback")
+    # --- process ----------------------------------------------------------------------------
 
     def after_fork(self) -> None:
         """In a forked child: forget jobs and threads, which live on in the parent."""
         _busy.discard(self)
-        if self._finalizer is not None:
-            self._finalizer.detach()  # the parent's dispatcher, whom it would wake, is not here
+        self._threads.forget()
         self._reset()
 
     def at_exit(self) -> None:
         """At the interpreter's end: close, without waiting for what still runs."""
         self.close(timeout_s=0.0)
-
-
-def _dispatch(reference: weakref.ref[QueueManager], changed: Signal, clock: Clock) -> None:
-    while (manager := reference()) is not None and not manager._closed:
-        next_s = manager.step()
-        del manager
-        changed.wait(None if next_s is None else next_s - clock.monotonic())

@@ -8,83 +8,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._clock import Clock
-from ._headers import parse_limit_headers
+from ._headers import parse_limit_headers, parse_request_instant
+from ._options import RequestOptions
 from ._ordering import Priority, priority_level
+from ._outcomes import is_answer, usage_of, waits_for_quota, was_not_charged
 from ._text import shown, without_secret
-from ._validation import check_chat_payload, check_json, check_max_wait, check_tag, check_timeout
-from .api_client import APIClient, APIRequest, APIResponse, Timeout, encode, missing_key
+from ._types import Timeout
+from ._validation import (
+    check_chat_payload,
+    check_deadline,
+    check_json,
+    check_max_wait,
+    check_tag,
+    check_timeout,
+)
+from ._work import Convert, Fit, Ticket, Work
+from .api_client import APIClient, APIRequest, APIResponse, encode, missing_key
+from .congestion import CongestionControl, Hold
 from .exceptions import (
-    APIConnectionError,
     APIError,
     APIResponseValidationError,
     APIStatusError,
-    CapacityExceededError,
     InvalidRequestException,
     RateLimitError,
     RequestTooLargeError,
     TokenLimitExceededException,
 )
-from .queue_manager import Again, QueueManager, RequestFuture, Wait
-from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, Usage, scope_of
+from .queue_manager import Again, Ahead, QueueManager, RequestFuture, Wait
+from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, scope_of
+from .stores import Decision
 from .token_counter import TokenCounter
 
 if TYPE_CHECKING:
     from .config_loader import Config, ModelConfig
 
-Convert = Callable[[Mapping[str, Any]], Any]
+__all__ = ["Convert", "RequestHandler", "RequestOptions", "Work"]
 
-
-@dataclass(frozen=True)
-class RequestOptions:
-    """What a caller asks of this client; nothing of it is sent.
-
-    Attributes:
-        priority: ``"high"``, ``"normal"``, ``"low"``, or an integer; smaller is sooner.
-        max_wait: Seconds that the request may wait before it is sent; None waits without bound.
-        timeout: Seconds, one number or (connect, read); None takes the configured one.
-        tag: A name for a group of requests, to cancel them together.
-        wait_for_room: If the queue is full, wait for room as long as ``max_wait`` allows; else
-            raise at once.
-    """
-
-    priority: Priority = "normal"
-    max_wait: float | None = None
-    timeout: Timeout = None
-    tag: str | None = None
-    wait_for_room: bool = True
-
-
-class Work:
-    """One request on its way, from validation to its outcome."""
-
-    __slots__ = (
-        "attempts",
-        "born_s",
-        "convert",
-        "demand",
-        "give_up_s",
-        "request",
-        "retries",
-        "scope",
-        "sending_s",
-    )
-
-    def __init__(
-        self, request: APIRequest, scope: Scope, demand: Demand, convert: Convert, born_s: float
-    ) -> None:
-        self.request = request
-        self.scope = scope
-        self.demand = demand
-        self.convert = convert
-        self.born_s = born_s
-        self.give_up_s: float | None = None
-        self.attempts = 0  # how often it was sent
-        self.retries = 0  # how often because of a fault; a refusal for quota is none
-        self.sending_s = 0.0
+# What one asks about who asks about no request in particular.
+_SMALLEST: Mapping[str, Any] = {
+    "messages": [{"role": "user", "content": "."}],
+    "max_completion_tokens": 1,
+}
 
 
 class RequestHandler:
@@ -95,9 +62,11 @@ class RequestHandler:
         counter: Counts what a prompt costs.
         limiter: Says when it may be sent.
         api: Sends it.
-        make_queue: Makes the queue, given the two callables that decide on and do the work.
+        make_queue: Makes the queue, given the three callables that decide on the work, do it, and
+            foresee its wait.
         max_retries: With 0, the first refusal by the service is raised, whatever its kind.
         clock: Where the time comes from.
+        congestion: Says whether the service can take it; its own by default.
     """
 
     def __init__(
@@ -107,9 +76,10 @@ class RequestHandler:
         counter: TokenCounter,
         limiter: RateLimitHandler,
         api: APIClient,
-        make_queue: Callable[[Callable[..., Any], Callable[..., Any]], QueueManager],
+        make_queue: Callable[..., QueueManager],
         max_retries: int = 2,
         clock: Clock | None = None,
+        congestion: CongestionControl | None = None,
     ) -> None:
         self._config = config
         self._counter = counter
@@ -117,7 +87,8 @@ class RequestHandler:
         self._api = api
         self._max_retries = max_retries
         self._clock = clock or Clock()
-        self.queue = make_queue(self.admit, self.run)
+        self._congestion = congestion or CongestionControl(self._clock)
+        self.queue = make_queue(self.admit, self.run, self.foresee)
 
     def use_config(self, config: Config) -> None:
         """Use another configuration for what is submitted from now on."""
@@ -147,22 +118,29 @@ class RequestHandler:
         """
         level = priority_level(options.priority)
         check_max_wait(options.max_wait)
+        check_deadline(options.deadline)
         check_tag(options.tag)
-        work = self.prepare(payload, convert, timeout=options.timeout)
-        if options.max_wait is not None:
-            work.give_up_s = work.born_s + options.max_wait
+        work = self.prepare(payload, convert, timeout=options.timeout, tag=options.tag)
+        work.bind(options)
         return self.queue.submit(
             work,
             work.scope,
             level,
-            max_wait_s=options.max_wait,
+            max_wait_s=options.longest_wait_s,
             wait_for_room=options.wait_for_room,
             tag=options.tag,
+            tokens=self._limiter.expected(work.scope, work.demand)["TPM"],
+            weight=self._config.tag_weights.get(options.tag or "", 1.0),
             model=work.scope.model,
         )
 
     def prepare(
-        self, payload: Mapping[str, Any], convert: Convert, *, timeout: Timeout = None
+        self,
+        payload: Mapping[str, Any],
+        convert: Convert,
+        *,
+        timeout: Timeout = None,
+        tag: str | None = None,
     ) -> Work:
         """Check, count and encode a payload; raises what :meth:`submit` raises, sends nothing."""
         payload = {name: value for name, value in payload.items() if value is not None}
@@ -175,39 +153,82 @@ class RequestHandler:
                 value="True",
                 hint="Leave stream out; the whole answer is returned at once.",
             )
-        body = _encoded(payload)
-        model = payload["model"]
-        settings = self._config.model(model)
+        settings = self._config.model(payload["model"])
         if not settings.api_key:
             raise missing_key()
         scope = scope_of(settings)
-        demand = self._demand(payload)
+        fit = None
+        if payload.get("max_completion_tokens") == "auto":
+            del payload["max_completion_tokens"]
+            body = _encoded(payload)
+            demand = self._demand(payload, tag)
+            fit = self._fit(payload, scope, demand, _room(settings, demand))
+            payload = fit.payload
+        body = _encoded(payload)
+        demand = self._demand(payload, tag)
         _check_context_window(settings, demand)
         self._limiter.check_fits(scope, demand)
         request = APIRequest(
             "POST", "/chat/completions", body, settings.base_url, settings.api_key, timeout
         )
-        return Work(request, scope, demand, convert, self._clock.monotonic())
+        work = Work(request, scope, demand, convert, self._clock.monotonic())
+        work.fit = fit
+        return work
 
-    def _demand(self, payload: Mapping[str, Any]) -> Demand:
+    def explain(
+        self,
+        payload: Mapping[str, Any] | None,
+        model: str,
+        priority: Priority = "normal",
+        tag: str | None = None,
+    ) -> tuple[Wait, Ahead]:
+        """Tell what a request would wait for now, and behind what; sends and reserves nothing.
+
+        Raises what :meth:`submit` raises. Without a payload it is about the smallest request.
+        """
+        level = priority_level(priority)
+        check_tag(tag)
+        asked = {"model": model, **_SMALLEST} if payload is None else payload
+        work = self.prepare(asked, dict, tag=tag)
+        ahead = self.queue.ahead(work.scope, level, tag)
+        return self.foresee(work, ahead), ahead
+
+    def _demand(self, payload: Mapping[str, Any], tag: str | None) -> Demand:
         count = self._counter.count_request(payload)
         cap = payload.get("max_completion_tokens", payload.get("max_tokens"))
-        return Demand(count.upper, cap, math.floor(count * (1.0 - count.margin)))
+        return Demand(count.upper, cap, math.floor(count * (1.0 - count.margin)), tag)
+
+    def _fit(
+        self, payload: Mapping[str, Any], scope: Scope, demand: Demand, at_most: int | None
+    ) -> Fit:
+        return Fit(payload, at_most, *self._limiter.fitted_cap(scope, demand, at_most))
 
     # --- what the queue calls ---------------------------------------------------------------
 
-    def admit(self, work: Work) -> Reservation | Wait:
+    def admit(self, work: Work) -> Ticket | Wait:
         """Set aside what the work costs, or say what it has to wait for."""
-        answer = self._limiter.admit(work.scope, work.demand)
+        slot = self._congestion.enter(work.service)
+        if isinstance(slot, Hold):
+            return Wait(slot.wait_s, reason=slot.reason)
+        try:
+            answer = self._limiter.admit(work.scope, work.demand)
+        except BaseException:
+            slot.release()
+            raise
         if isinstance(answer, Reservation):
-            return answer
-        if answer.dimension is None or answer.limit is None:
-            return Wait(answer.wait_s)
-        used = math.ceil(answer.limit - answer.level)
-        cost = self._limiter.costs(work.scope, work.demand).get(answer.dimension, 0)
-        return Wait(answer.wait_s, answer.dimension, answer.limit, used, math.ceil(cost))
+            return Ticket(answer, slot)
+        slot.release()
+        return self._wait(work, answer)
 
-    def run(self, work: Work, reservation: Reservation) -> Any:
+    def foresee(self, work: Work, ahead: Ahead) -> Wait:
+        """Say what the work would wait for behind others, reserving nothing."""
+        open_s = self._congestion.status(work.service)["opens_again_s"]
+        foreseen = self._limiter.forecast(work.scope, work.demand, ahead.jobs, ahead.tokens)
+        if open_s is not None and open_s > foreseen.wait_s:
+            return Wait(open_s, reason="its circuit breaker is open")
+        return self._wait(work, foreseen)
+
+    def run(self, work: Work, ticket: Ticket) -> Any:
         """Send the work once; return its result, or :class:`Again` to have it queued once more.
 
         Blocks for the time of one attempt, on a worker.
@@ -215,43 +236,66 @@ class RequestHandler:
         started_s = self._clock.monotonic()
         work.attempts += 1
         try:
-            response = self._api.attempt(work.request)
+            response = self._api.attempt(work.request_at(started_s, self._config.timeout))
         except APIError as failure:
+            ticket.slot.done(failure)
             work.sending_s += self._clock.monotonic() - started_s
-            return self._after_error(work, reservation, failure)
+            return self._after_error(work, ticket.reservation, failure)
         except BaseException:
-            self._limiter.keep(reservation)
+            ticket.slot.release()
+            self._limiter.keep(ticket.reservation)
             raise
-        self._limiter.observe(reservation, parse_limit_headers(response.headers))
-        self._settle(reservation, response)
-        try:
-            if not _is_answer(response.data):
-                raise ValueError("no choices")
-            return work.convert(response.data)
-        except (AttributeError, KeyError, TypeError, ValueError) as fault:
-            error = _not_understood(response, work.request.api_key)
-            raise self._with_facts(error, work) from fault
+        ticket.slot.done(None)
+        self._settle(ticket.reservation, response)
+        return self._result(work, response)
 
     # --- after an attempt -------------------------------------------------------------------
 
     def _settle(self, reservation: Reservation, response: APIResponse) -> None:
-        usage = _usage(response.data)
+        instant_ms = parse_request_instant(response.request_id, self._clock.wall())
+        self._limiter.observe(reservation, parse_limit_headers(response.headers), instant_ms)
+        usage = usage_of(response.data)
         if usage is None:
             self._limiter.keep(reservation)
         else:
             self._limiter.settle(reservation, usage)
 
+    def _result(self, work: Work, response: APIResponse) -> Any:
+        try:
+            if not is_answer(response.data):
+                raise ValueError("no choices")
+            result = work.convert(response.data)
+        except (AttributeError, KeyError, TypeError, ValueError) as fault:
+            error = _not_understood(response, work.request.api_key)
+            raise self._with_facts(error, work) from fault
+        if work.fit is not None:
+            result["x_customgroqchat"] = work.fit.note()
+        return result
+
     def _after_error(self, work: Work, reservation: Reservation, error: APIError) -> Again:
         """Settle, then send it back to the queue or raise the error."""
         self._settle_failed(reservation, error)
-        now = self._clock.monotonic()
-        delay_s = self._delay_s(work, error, now)
+        if isinstance(error, RateLimitError | RequestTooLargeError):
+            work.demand = self._limiter.repriced(work.demand, error)
+            if self._refitted(work, error):
+                return Again()
+        delay_s = self._delay_s(work, error, self._clock.monotonic())
         if delay_s is None:
             raise self._with_facts(error, work)
-        if _waits_for_quota(error):
+        if waits_for_quota(error):
             return Again()  # the limiter knows until when
         work.retries += 1
         return Again(delay_s)
+
+    def _refitted(self, work: Work, error: RateLimitError | RequestTooLargeError) -> bool:
+        """Fit the cap to a limit that has just been told, if that was left to this client."""
+        if work.fit is None or error.retry_after:
+            return False
+        fit = self._fit(work.fit.payload, work.scope, work.demand, work.fit.at_most)
+        if fit.cap >= work.fit.cap:
+            return False
+        work.refit(fit)
+        return True
 
     def _with_facts(self, error: APIError, work: Work) -> APIError:
         error.model = work.scope.model
@@ -262,7 +306,7 @@ class RequestHandler:
     def _delay_s(self, work: Work, error: APIError, now: float) -> float | None:
         """Return the seconds until the next attempt, or None if there is none in time."""
         left_s = math.inf if work.give_up_s is None else work.give_up_s - now
-        if not _waits_for_quota(error) or self._max_retries == 0:
+        if not waits_for_quota(error) or self._max_retries == 0:
             return self._api.retry_delay_s(error, work.retries, at_most_s=left_s)
         assert error.retry_after is not None
         return error.retry_after if error.retry_after <= left_s else None
@@ -270,47 +314,20 @@ class RequestHandler:
     def _settle_failed(self, reservation: Reservation, error: APIError) -> None:
         if isinstance(error, RateLimitError | RequestTooLargeError):
             self._limiter.refused(reservation, error)
-        elif _was_not_charged(error):
+            return
+        if was_not_charged(error):
             self._limiter.release(reservation)
-        else:
-            self._limiter.keep(reservation)
+            return
+        if isinstance(error, APIStatusError) and error.response is not None:
+            self._limiter.observe(reservation, parse_limit_headers(error.response.headers))
+        self._limiter.keep(reservation)
 
-
-def _waits_for_quota(error: APIError) -> bool:
-    # Told to come back in no time, it waits for a backoff like any fault.
-    return isinstance(error, RateLimitError) and bool(error.retry_after)
-
-
-def _was_not_charged(error: APIError) -> bool:
-    """Whether the service certainly did no work: it never got the request, or refused it."""
-    if isinstance(error, APIConnectionError):
-        return not error.may_have_arrived
-    if isinstance(error, CapacityExceededError):
-        return True
-    # Refusals before admission carry no rate-limit headers; those of a failed answer do.
-    return (
-        isinstance(error, APIStatusError)
-        and error.status_code < 500
-        and (error.response is None or not parse_limit_headers(error.response.headers))
-    )
-
-
-def _usage(data: Any) -> Usage | None:
-    usage = data.get("usage") if isinstance(data, Mapping) else None
-    if not isinstance(usage, Mapping):
-        return None
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not isinstance(prompt, int) or not isinstance(completion, int):
-        return None
-    details = usage.get("prompt_tokens_details") or {}
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    return Usage(prompt, completion, cached if isinstance(cached, int) else 0)
-
-
-def _is_answer(data: Any) -> bool:
-    """Whether it has the form of a chat answer, as far as everybody relies on it."""
-    choices = data.get("choices") if isinstance(data, dict) else None
-    return isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)
+    def _wait(self, work: Work, decision: Decision) -> Wait:
+        if decision.dimension is None or decision.limit is None:
+            return Wait(decision.wait_s, reason=decision.reason)
+        used = math.ceil(decision.limit - decision.level)
+        cost = self._limiter.costs(work.scope, work.demand).get(decision.dimension, 0)
+        return Wait(decision.wait_s, decision.dimension, decision.limit, used, math.ceil(cost))
 
 
 def _not_understood(response: APIResponse, api_key: str | None) -> APIResponseValidationError:
@@ -347,3 +364,13 @@ def _check_context_window(settings: ModelConfig, demand: Demand) -> None:
         model=settings.name,
         hint=f"Shorten the messages or max_completion_tokens by {needed - window} tokens.",
     )
+
+
+def _room(settings: ModelConfig, demand: Demand) -> int | None:
+    """Return the longest answer that the model can give to a prompt, if that is known."""
+    rooms = []
+    if settings.context_window is not None:
+        rooms.append(settings.context_window - demand.prompt_tokens)
+    if settings.max_completion_tokens is not None:
+        rooms.append(settings.max_completion_tokens)
+    return min(rooms, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +17,11 @@ from customgroqchat import (
     QueueManager,
     RateLimitHandler,
     RequestHandler,
-    Reservation,
     TokenCounter,
 )
-from customgroqchat.request_handler import Work
+from customgroqchat._work import Ticket, Work
 from customgroqchat.stores import MemoryStore
+from customgroqchat.stores.base import Marks
 from customgroqchat.testing import FakeClock
 
 MODEL = "some/model"
@@ -69,9 +70,9 @@ class NotingStore(MemoryStore):
         super().__init__(clock, margin_s=0.0)
         self.given_back: list[Mapping[str, float]] = []
 
-    def give_back(self, scope: Any, amounts: Mapping[str, float]) -> None:
+    def settle(self, scope: Any, amounts: Mapping[str, float]) -> Marks:
         self.given_back.append(dict(amounts))
-        super().give_back(scope, amounts)
+        return super().settle(scope, amounts)
 
 
 class Bench:
@@ -80,17 +81,17 @@ class Bench:
     def __init__(self, *, max_retries: int = 2, limits: Any = None, **settings: Any) -> None:
         self.clock = FakeClock(chance=0.5)
         blocks = {MODEL: LIMITS if limits is None else limits}
-        arguments = {"api_key": KEY, **settings}
+        arguments = {"api_key": KEY, "policy": "greedy", **settings}
         self.config = ConfigLoader(blocks, environ={}).load(**arguments)
         self.store = NotingStore(self.clock)
-        self.limiter = RateLimitHandler(self.config, self.store)
+        self.limiter = RateLimitHandler(self.config, self.store, clock=self.clock)
         self.api = ScriptedAPI(self.clock, max_retries)
         self.handler = RequestHandler(
             self.config,
             counter=TokenCounter(use_vocabulary=False),
             limiter=self.limiter,
             api=self.api,
-            make_queue=lambda admit, run: QueueManager(admit, run, clock=self.clock),
+            make_queue=functools.partial(QueueManager, clock=self.clock),
             max_retries=max_retries,
             clock=self.clock,
         )
@@ -98,15 +99,20 @@ class Bench:
     def prepare(self, **changes: Any) -> Work:
         return self.handler.prepare({**PAYLOAD, **changes}, ChatCompletion.wrap)
 
-    def run(self, work: Work, outcome: APIResponse | BaseException) -> tuple[Reservation, Any]:
-        """Admit, send, and return the reservation and the result or the error."""
+    def admit(self, work: Work) -> Ticket:
+        """Admit what has to be admitted."""
+        ticket = self.handler.admit(work)
+        assert isinstance(ticket, Ticket), ticket
+        return ticket
+
+    def run(self, work: Work, outcome: APIResponse | BaseException) -> tuple[Ticket, Any]:
+        """Admit, send, and return the ticket and the result or the error."""
         self.api.outcomes.append(outcome)
-        reservation = self.handler.admit(work)
-        assert isinstance(reservation, Reservation)
+        ticket = self.admit(work)
         try:
-            return reservation, self.handler.run(work, reservation)
+            return ticket, self.handler.run(work, ticket)
         except Exception as error:
-            return reservation, error
+            return ticket, error
 
     def used(self) -> dict[str, int]:
         status = self.limiter.status(self.limiter.scope(MODEL))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from customgroqchat._limit_book import Memory
 from customgroqchat.config_loader import Config, ConfigLoader
 from customgroqchat.exceptions import RateLimitError
 from customgroqchat.rate_limit_handler import (
@@ -31,18 +32,27 @@ class Limiter:
     Args:
         model: The model that is asked for, unless another is named.
         config: The configuration; by default a block for the model, with the limits given.
-        settings: Limits of the model, and settings of the client.
+        memory: What remembers limits that the service told.
+        settings: Limits of the model, and settings of the client. Its policy is "greedy" unless
+            another is named: what is said of levels is easier to see without a careful start.
     """
 
     def __init__(
-        self, model: str = MODEL, config: dict[str, Any] | None = None, **settings: Any
+        self,
+        model: str = MODEL,
+        config: dict[str, Any] | None = None,
+        *,
+        memory: Memory | None = None,
+        **settings: Any,
     ) -> None:
         limits = {name: settings.pop(name) for name in list(settings) if "_per_" in name}
-        self.settings = settings
+        self.settings = {"policy": "greedy", **settings}
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock, margin_s=0.0)
         block = {model: limits} if limits or settings.get("strict_models") else {}
-        self.handler = RateLimitHandler(load(config or block, **settings), self.store)
+        self.handler = RateLimitHandler(
+            load(config or block, **self.settings), self.store, clock=self.clock, memory=memory
+        )
         self.scope: Scope = self.handler.scope(model)
 
     def admit(self, demand: Demand) -> Reservation | Decision:
@@ -69,8 +79,9 @@ class Limiter:
         return {name: (limit.limit, limit.source) for name, limit in self.status().items()}
 
     def use_limits(self, **limits: Any) -> None:
-        """Configure the model anew."""
-        self.handler.use_config(load({self.scope.model: limits}, **self.settings))
+        """Configure the model anew; what is no limit is a setting of the client."""
+        settings = {name: limits.pop(name) for name in list(limits) if "_per_" not in name}
+        self.handler.use_config(load({self.scope.model: limits}, **{**self.settings, **settings}))
 
     def tell(self, **limits: int) -> None:
         """Have the service name limits in refusals of nothing in particular."""

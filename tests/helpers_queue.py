@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
+from customgroqchat._queue_threads import QueueThreads
 from customgroqchat.queue_manager import QueueManager, RequestFuture, Wait
 from customgroqchat.testing import FakeClock
 
@@ -44,17 +45,27 @@ class StoppedWorkers:
             self.tasks.popleft()()
 
 
+class StoppedThreads(QueueThreads):
+    """No threads: the dispatcher is stepped by hand, and so is what workers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped_workers = StoppedWorkers()
+        self.stopped_callers = StoppedWorkers()
+
+    def start(self, *_: Any) -> None:
+        self.workers = self.stopped_workers  # type: ignore[assignment]
+        self.callers = self.stopped_callers  # type: ignore[assignment]
+
+
 class FrozenManager(QueueManager):
     """A manager without a thread: ``step()`` is called by hand, and so is what workers do."""
 
     def _reset(self) -> None:
         super()._reset()
-        self.workers = StoppedWorkers()
-        self.callers = StoppedWorkers()
-
-    def _start(self) -> None:
-        self._executor = self.workers  # type: ignore[assignment]
-        self._callback_executor = self.callers  # type: ignore[assignment]
+        self._threads = threads = StoppedThreads()
+        self.workers = threads.stopped_workers
+        self.callers = threads.stopped_callers
 
 
 class Bench:

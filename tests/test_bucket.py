@@ -11,7 +11,7 @@ from helpers_recordings import quoted_refusals
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customgroqchat._bucket import WINDOWS_S, Bucket
+from customgroqchat._bucket import WINDOWS_S, Bucket, Mark
 from customgroqchat._headers import parse_limit_message
 
 DAY_S = 86_400.0
@@ -24,8 +24,13 @@ shares = st.floats(0.0, 1.0)
 
 def bucket_at(level: float, limit: int, window_s: float, now: float = NOW) -> Bucket:
     bucket = Bucket(limit, window_s, now)
-    bucket.set_level(level, now)
+    bucket.add(level - limit, now)
     return bucket
+
+
+def mark_of(bucket: Bucket, now: float) -> Mark:
+    bucket.refill(now)
+    return bucket.mark()
 
 
 def test_each_dimension_has_the_window_of_its_name() -> None:
@@ -123,19 +128,6 @@ def test_a_change_happens_on_top_of_the_refill_until_then() -> None:
     assert bucket.refill(NOW + 5) == pytest.approx(400)
 
 
-def test_a_stated_level_holds_from_its_instant_on() -> None:
-    bucket = Bucket(6000, 60.0, NOW)
-    bucket.set_level(1000, NOW + 10)
-    assert bucket.refill(NOW + 10) == 1000
-    assert bucket.refill(NOW + 11) == pytest.approx(1100)
-
-
-def test_a_stated_level_above_the_capacity_is_a_full_bucket() -> None:
-    bucket = bucket_at(10, 100, 60.0)
-    bucket.set_level(500, NOW)
-    assert bucket.level == 100
-
-
 @pytest.mark.parametrize(("limit", "level"), [(9000, 8000), (500, -500), (6000, 5000)])
 def test_another_limit_leaves_in_use_what_is_in_use(limit: int, level: float) -> None:
     bucket = bucket_at(5000, 6000, 60.0)
@@ -189,13 +181,13 @@ def test_the_wait_is_long_enough_on_a_clock_that_counts_from_1970(
 
 changes = st.one_of(
     st.tuples(st.just("add"), st.floats(-1e6, 1e6)),
-    st.tuples(st.just("set_level"), st.floats(-1e6, 1e6)),
     st.tuples(st.just("set_limit"), limits),
 )
+history = st.lists(st.tuples(st.floats(-10.0, 1e5), changes))
 
 
 @repeatable
-@given(limits, windows, st.lists(st.tuples(st.floats(-10.0, 1e5), changes)))
+@given(limits, windows, history)
 def test_the_level_is_never_above_the_limit(
     limit: int, window_s: float, history: list[tuple[float, tuple[str, Any]]]
 ) -> None:
@@ -218,3 +210,89 @@ def test_who_waits_as_told_never_takes_more_than_flowed_in(
         bucket.add(-cost * limit, now)
         taken += cost * limit
         assert taken <= (limit + bucket.rate * (now - NOW)) * (1 + 1e-6)
+
+
+# --- what the service says of an earlier instant ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "level"),
+    [
+        (-300.0, -200.0, 2_800.0),  # it was lower, by 200 at least
+        (100.0, 250.0, 3_100.0),  # it was higher, by 100 at least
+        (-50.0, 50.0, 3_000.0),  # it may have been the same
+        (0.0, 0.0, 3_000.0),
+        (-5_000.0, -4_000.0, -1_000.0),
+        (4_000.0, 4_000.0, 6_000.0),  # never above the limit
+    ],
+)
+def test_a_level_moves_by_as_little_as_agrees_with_what_is_said(
+    lowest: float, highest: float, level: float
+) -> None:
+    bucket = bucket_at(3_000, 6_000, 60.0)
+    shift = bucket.correct(mark_of(bucket, NOW), lowest, highest, NOW)
+    assert bucket.level == level
+    assert shift == level - 3_000
+
+
+def test_a_mark_tells_what_is_in_use_and_all_that_ever_happened() -> None:
+    bucket = bucket_at(3_000, 6_000, 60.0)
+    bucket.add(-500, NOW)
+    bucket.correct(mark_of(bucket, NOW), -100, -100, NOW)
+    bucket.add(4_000, NOW + 1)  # 100 flowed back by then: 500 too many
+    assert mark_of(bucket, NOW + 1) == Mark(used=0, taken=3_500, corrected=-100, spilled=500)
+
+
+def test_two_that_say_the_same_of_one_gap_move_the_level_once() -> None:
+    bucket = bucket_at(3_000, 6_000, 60.0)
+    first, second = mark_of(bucket, NOW), mark_of(bucket, NOW + 1)
+    assert bucket.correct(first, -400, -400, NOW + 2) == -400
+    assert bucket.correct(second, -400, -400, NOW + 3) == 0
+    assert bucket.correct(second, -450, -450, NOW + 3) == -50
+    assert bucket.correct(mark_of(bucket, NOW + 3), -30, -30, NOW + 3) == -30
+
+
+def test_what_is_said_of_a_gap_that_has_been_closed_since_opens_it_again_nowhere() -> None:
+    bucket = bucket_at(3_000, 6_000, 60.0)
+    mark = mark_of(bucket, NOW)
+    bucket.correct(mark, 300, 300, NOW)
+    assert bucket.correct(mark, 0, 0, NOW) == -300, "the later word counts"
+
+
+def test_what_flowed_over_here_found_room_where_the_level_was_lower() -> None:
+    bucket = bucket_at(5_900, 6_000, 60.0)
+    mark = mark_of(bucket, NOW)
+    assert bucket.correct(mark, -250, -250, NOW + 3) == -50  # 200 of 300 had no room here
+    bucket = bucket_at(5_900, 6_000, 60.0)
+    assert bucket.correct(mark_of(bucket, NOW), -250, -250, NOW + 60) == 0
+
+
+def test_a_level_that_was_higher_gained_nothing_at_the_brim() -> None:
+    bucket = bucket_at(5_000, 6_000, 60.0)
+    mark = mark_of(bucket, NOW)
+    bucket.add(-400, NOW + 5)  # 5,100 here; there it was full, and 400 were taken
+    assert bucket.correct(mark, 1_000, 1_000, NOW + 5) == 500
+
+
+@repeatable
+@given(limits, windows, st.floats(0, 1), st.floats(-1, 1), history)
+def test_a_correction_leads_to_the_service_s_level_and_never_above_it(
+    limit: int, window_s: float, used: float, gap: float, history: list[Any]
+) -> None:
+    """Two buckets that began apart; of the gap then, one hears later."""
+    ours, theirs = (Bucket(limit, window_s, NOW) for _ in range(2))
+    ours.add(-used * limit, NOW)
+    theirs.add(-used * limit, NOW)
+    theirs.level = min(float(limit), theirs.level + gap * limit)
+    mark, told, now = mark_of(ours, NOW), theirs.level - ours.level, NOW
+    for seconds, (change, value) in history:
+        now += seconds
+        for bucket in (ours, theirs):
+            getattr(bucket, change)(value, now)
+    before = ours.refill(now)
+    ours.correct(mark, told, told, now)
+    tiny = 1e-6 * (1 + abs(ours.level) + ours.taken + ours.spilled)
+    if told <= 0:
+        assert ours.level == pytest.approx(theirs.refill(now), abs=tiny)
+    else:
+        assert before <= ours.level <= theirs.refill(now) + tiny

@@ -62,6 +62,8 @@ def test_without_any_source_everything_has_its_default() -> None:
     assert (config.strict_models, config.allow_http) == (False, False)
     assert (config.verify, config.proxies, config.default_headers) == (None, None, {})
     assert config.expected_completion_tokens == 1024
+    assert (config.policy, config.server_limits) == ("balanced", "adopt")
+    assert (config.tag_weights, config.limits_file) == ({}, None)
     assert config.models == {}
 
 
@@ -137,6 +139,10 @@ def test_every_setting_can_be_set_by_a_variable() -> None:
             "CUSTOMGROQCHAT_DEFAULT_HEADERS": '{"X-Team": "search"}',
             "CUSTOMGROQCHAT_EXPECTED_COMPLETION_TOKENS": "6",
             "CUSTOMGROQCHAT_ALLOW_HTTP": "1",
+            "CUSTOMGROQCHAT_TAG_WEIGHTS": '{"web": 2}',
+            "CUSTOMGROQCHAT_POLICY": "polite",
+            "CUSTOMGROQCHAT_SERVER_LIMITS": "lower",
+            "CUSTOMGROQCHAT_LIMITS_FILE": "seen/limits.json",
         }
     )
     assert config.api_key == KEY
@@ -148,6 +154,9 @@ def test_every_setting_can_be_set_by_a_variable() -> None:
     assert (config.verify, config.proxies) == (False, {})
     assert config.default_headers == {"X-Team": "search"}
     assert config.expected_completion_tokens == 6
+    assert config.tag_weights == {"web": 2.0}
+    assert (config.policy, config.server_limits) == ("polite", "lower")
+    assert config.limits_file == Path.cwd() / "seen" / "limits.json"
 
 
 def test_arguments_and_variables_that_say_nothing_are_not_given() -> None:
@@ -282,6 +291,15 @@ def test_the_path_of_certificates_becomes_absolute(tmp_path: Path) -> None:
     assert load(verify="ca.pem").verify == str(tmp_path / "ca.pem")
     assert load(verify=tmp_path / "ca.pem").verify == str(tmp_path / "ca.pem")
     assert load(verify=str(tmp_path)).verify == str(tmp_path)
+
+
+def test_the_file_of_limits_need_not_exist_and_its_path_becomes_absolute(tmp_path: Path) -> None:
+    assert load(limits_file="seen/limits.json").limits_file == tmp_path / "seen" / "limits.json"
+    assert load({"defaults": {"limits_file": "~/l.json"}}).limits_file == Path.home() / "l.json"
+    config = load(limits_file=tmp_path / "limits.json")
+    assert config.limits_file == tmp_path / "limits.json"
+    assert config.explain()["limits_file"].value == str(tmp_path / "limits.json")
+    assert load(config, max_workers=2).limits_file == config.limits_file
 
 
 # --- a loaded configuration as the source ---

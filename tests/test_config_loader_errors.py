@@ -359,3 +359,9 @@ def test_any_document_loads_or_is_reported(document: dict[str, Any]) -> None:
     except ConfigLoaderException as error:
         problems = error.problems or (ConfigProblem("", "", "", ""),)
     assert all(problem.allowed and problem.found for problem in problems)
+
+
+def test_limits_are_remembered_in_a_file_and_not_in_a_directory(tmp_path: Path) -> None:
+    found = repr(str(tmp_path))
+    problem = only_problem({}, cwd=tmp_path, limits_file=tmp_path)
+    assert problem == ("argument", "limits_file", found, "a file, not a directory")

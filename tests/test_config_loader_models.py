@@ -14,6 +14,12 @@ from customgroqchat.config_loader import Config, ConfigLoader, ModelConfig
 from customgroqchat.exceptions import ModelNotFoundException
 
 LIMITS = ("req_per_minute", "req_per_day", "token_per_minute", "token_per_day")
+RARER = (
+    "input_token_per_minute",
+    "output_token_per_minute",
+    "audio_seconds_per_hour",
+    "audio_seconds_per_day",
+)
 OSS = "openai/gpt-oss-20b"
 
 
@@ -43,6 +49,21 @@ def test_naming_a_limit_as_unlimited_is_naming_it(unlimited: int | None) -> None
 def test_a_model_without_any_configured_limit_has_the_published_ones(config: Any) -> None:
     model = load(config).model(OSS)
     assert limits(model) == (30, 1_000, 8_000, 200_000)
+    assert model.guessed
+
+
+@pytest.mark.parametrize("name", RARER)
+def test_the_rarer_limits_are_limits_as_well(name: str) -> None:
+    model = load({OSS: {name: 900}}).model(OSS)
+    assert getattr(model, name) == 900
+    assert limits(model) == (None, None, None, None)
+    assert not model.guessed
+    assert getattr(load({OSS: {name: -1}}).model(OSS), name) is None
+
+
+def test_a_transcribing_model_has_the_published_limits_of_audio() -> None:
+    model = load({}).model("whisper-large-v3")
+    assert [getattr(model, name) for name in RARER] == [None, None, 7_200, 28_800]
     assert model.guessed
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customgroqchat._kinds import InvalidValue, describe, is_exposed, mask
+from customgroqchat._kinds import InvalidValue, describe, mask
+from customgroqchat._kinds_http import is_exposed
 from customgroqchat._settings import ALL, CLIENT, MODEL, Setting, nearest
 
 KEY = "gsk_" + "Ab3" * 17
@@ -147,6 +148,62 @@ def test_flags() -> None:
         assert parsed("strict_models", text) is False
     for value in (1, 0, "true", None):
         refusal("strict_models", value)
+
+
+# --- words, weights, files ---
+
+
+def test_words() -> None:
+    assert check("policy", "polite") == "polite"
+    assert parsed("policy", "GREEDY") == "greedy"
+    assert parsed("server_limits", "Lower") == "lower"
+    assert ALL["policy"].kind.allowed == '"greedy", "balanced" or "polite"'
+    assert ALL["server_limits"].kind.allowed == '"adopt" or "lower"'
+    for value in ("", "rude", "polite ", True, None, 1, ["polite"]):
+        refusal("policy", value)
+
+
+def test_weights() -> None:
+    kept = check("tag_weights", {"batch": 1, "web": 2.5, "": 0.001, "huge": 10**6})
+    assert kept == {"batch": 1.0, "web": 2.5, "": 0.001, "huge": 1e6}
+    assert all(type(weight) is float for weight in kept.values())
+    assert check("tag_weights", {}) == {}
+    assert parsed("tag_weights", '{"web": 3}') == {"web": 3.0}
+    with pytest.raises(TypeError):
+        kept["web"] = 1.0
+    assert ALL["tag_weights"].kind.shown(kept) == dict(kept)
+
+
+@pytest.mark.parametrize(
+    ("weights", "advice"),
+    [
+        ({"web": 0}, "the weight of 'web' is 0"),
+        ({"web": -1}, "is -1"),
+        ({"web": math.inf}, "is inf"),
+        ({"web": math.nan}, "is nan"),
+        ({"web": 10**400}, "is 1000"),
+        ({"web": 5e-324}, "is 5e-324"),
+        ({"web": True}, "not a number"),
+        ({"web": "3"}, "not a number"),
+        ({"web": None}, "not a number"),
+        ({1: 1.0}, ""),
+        ([("web", 1.0)], ""),
+        ("web=1", ""),
+    ],
+)
+def test_wrong_weights(weights: Any, advice: str) -> None:
+    assert advice in refusal("tag_weights", weights)
+
+
+def test_paths_of_files() -> None:
+    assert check("limits_file", "limits.json") == Path("limits.json")
+    assert check("limits_file", Path("~/limits.json")) == Path("~/limits.json")
+    assert parsed("limits_file", "/a/b") == Path("/a/b")
+    shown = ALL["limits_file"].kind.shown
+    assert shown(Path("a/b")) == str(Path("a/b"))
+    assert shown(None) is None
+    for value in ("", "a\0b", b"limits.json", 1, None, True):
+        refusal("limits_file", value)
 
 
 # --- keys ---

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from helpers_properties import repeatable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customgroqchat._expectation import OutputExpectation
+from customgroqchat._expectation import OutputExpectation, PromptCalibration
 
 FIRST_GUESS = 1000
 answers = st.lists(st.integers(0, 100_000), max_size=200)
@@ -61,3 +62,78 @@ def test_the_order_of_few_answers_does_not_matter(known: list[int], seed: int) -
     few = known[:50]
     pivot = seed % (len(few) + 1)
     assert expected_after(*few) == expected_after(*few[pivot:], *few[:pivot])
+
+
+def test_the_mean_of_the_recent_answers_is_typical() -> None:
+    expectation = OutputExpectation(FIRST_GUESS)
+    assert expectation.typical() == FIRST_GUESS
+    for tokens in (10, 20, 60):
+        expectation.learn(tokens)
+    assert expectation.typical() == 30
+    assert not expectation.is_known
+
+
+def test_the_longest_is_that_of_the_latest_and_never_nothing() -> None:
+    expectation = OutputExpectation(FIRST_GUESS)
+    assert expectation.longest() == 1
+    expectation.learn(0)
+    assert expectation.longest() == 1
+    for tokens in (900, *[10] * 7):
+        expectation.learn(tokens)
+    assert expectation.longest() == 900
+    expectation.learn(10)
+    assert expectation.longest() == 10
+
+
+# --- prompts -------------------------------------------------------------------------------------
+
+
+def calibrated(*ratios: float) -> PromptCalibration:
+    calibration = PromptCalibration()
+    for ratio in ratios:
+        calibration.learn(1_000, round(1_000 * ratio))
+    return calibration
+
+
+def test_knowing_nothing_a_prompt_is_as_long_as_counted() -> None:
+    calibration = calibrated()
+    assert calibration.at_most(77) == calibration.at_least(77) == calibration.typical(77) == 77
+
+
+def test_one_answer_corrects_a_count_upwards() -> None:
+    assert calibrated(1.25).at_most(100) == 125
+    assert calibrated(1.25).at_least(100) == 100
+    assert calibrated(1.25).typical(100) == 125
+
+
+def test_a_lower_count_is_trusted_when_five_have_said_so() -> None:
+    assert calibrated(*[0.8] * 4).at_most(100) == 100
+    assert calibrated(*[0.8] * 5).at_most(100) == 80
+    assert calibrated(0.8).at_least(100) == 80
+
+
+def test_the_highest_of_the_recent_counts() -> None:
+    mixed = calibrated(0.8, 0.9, 1.1, 0.7, 1.0)
+    assert (mixed.at_least(1_000), mixed.at_most(1_000)) == (700, 1_100)
+    assert mixed.typical(1_000) == pytest.approx(900)
+
+
+def test_what_is_long_ago_is_forgotten() -> None:
+    assert calibrated(5.0, *[0.5] * 64).at_most(100) == 50
+
+
+def test_what_cannot_be_is_bounded_or_left_out() -> None:
+    assert calibrated(1_000.0).at_most(10) == 80
+    assert calibrated(*[0.001] * 5).at_most(800) == 100
+    calibration = calibrated()
+    calibration.learn(0, 50)
+    calibration.learn(50, 0)
+    assert calibration.at_most(100) == 100
+
+
+@repeatable
+@given(st.lists(st.floats(0.05, 20), max_size=30), st.integers(0, 10**6))
+def test_at_least_is_never_more_than_at_most(ratios: list[float], counted: int) -> None:
+    calibration = calibrated(*ratios)
+    assert calibration.at_least(counted) <= calibration.at_most(counted)
+    assert calibration.at_least(counted) <= counted

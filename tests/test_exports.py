@@ -13,24 +13,24 @@ from customgroqchat import _version
 
 PUBLIC = """
     APIClient APIConnectionError APIError APIObject APIRequest APIResponse
-    APIResponseValidationError APIStatusError APITimeoutError Again AuthenticationError
-    BadRequestError
+    APIResponseValidationError APIStatusError APITimeoutError Again Ahead
+    AuthenticationError BadRequestError
     CapacityExceededError ChatCompletion ChatCompletionMessage Choice ClientClosedException
     ClientError CompletionUsage Config ConfigLoader ConfigLoaderException ConflictError
     CustomGroqChatException
     Demand
     GroqClient GroqError
     InternalServerError InvalidRequestException
-    Model ModelConfig ModelList ModelNotFoundException
+    Model ModelConfig ModelList ModelNotFoundException ModelPlan
     NOT_GIVEN NotFoundError NotGiven
-    PermissionDeniedError
+    PermissionDeniedError Plan
     QueueFullException QueueManager
     RateLimitError RateLimitExceededException RateLimitHandler RequestCancelledException
     RequestFuture RequestHandler RequestOptions RequestTooLargeError Reservation RetryPolicy
     Scope
     TextCompletion TokenCount TokenCounter TokenLimitExceededException
     UnprocessableEntityError Usage
-    Wait
+    Wait WaitExplanation
     __version__
     count_request_and_completion_tokens count_tokens_in_message count_tokens_in_messages
     count_tokens_in_prompt count_tokens_in_request

@@ -15,12 +15,17 @@ from customgroqchat import (
     APIConnectionError,
     AuthenticationError,
     GroqClient,
+    InvalidRequestException,
     ModelList,
+    ModelNotFoundException,
     TokenCount,
     TokenCounter,
     TokenLimitExceededException,
+    Wait,
+    WaitExplanation,
 )
-from customgroqchat.testing import SimulatedGroq
+from customgroqchat._waiting import explained
+from customgroqchat.testing import FakeClock, SimulatedGroq
 
 OSS = "openai/gpt-oss-20b"
 Simulate = Callable[..., SimulatedGroq]
@@ -54,7 +59,8 @@ def test_a_counter_of_ones_own_decides_what_is_set_aside(
 
 
 def test_the_queue_can_be_looked_at(simulator: SimulatedGroq, make_client: MakeClient) -> None:
-    client = make_client(simulator.url, {"m": {"req_per_minute": 1}}, max_workers=2, max_queue=99)
+    config = {"m": {"req_per_minute": 1}}
+    client = make_client(simulator.url, config, max_workers=2, max_queue=99, policy="greedy")
     assert client.get_queue_status() == {
         "queued": 0,
         "in_flight": 0,
@@ -174,3 +180,117 @@ def test_limits_are_guessed_then_told_by_the_service(
     assert 249_000 < after["TPM"]["remaining"] <= 250_000
     assert json.dumps(client.check_model_limits(OSS))
     assert simulator.count() == 1
+
+
+# --- what a request would wait for ------------------------------------------------------------
+
+ONE_A_MINUTE = {"m": {"req_per_minute": 1}}
+
+
+def test_a_request_that_waits_for_nothing(client: GroqClient, simulator: SimulatedGroq) -> None:
+    for explanation in (client.explain_wait("m"), client.explain_wait("m", user(), tag="t")):
+        assert explanation.wait_s == 0.0
+        assert (explanation.dimension, explanation.ahead, explanation.reason) == (None, 0, None)
+        assert str(explanation) == "A request to m could be sent now."
+    assert simulator.count() == 0
+
+
+def test_the_limit_that_binds_and_until_when(
+    simulator: SimulatedGroq, make_client: MakeClient
+) -> None:
+    clock = FakeClock()
+    client = make_client(simulator.url, ONE_A_MINUTE, clock=clock)
+    client.chat_completion("m", user())
+    clock.advance(20.0)
+    before = client.check_model_limits("m")
+    explanation = client.explain_wait("m")
+    assert explanation.model == "m"
+    assert explanation.wait_s == pytest.approx(40.0, abs=0.5)
+    assert explanation.available_at == pytest.approx(clock.wall() + explanation.wait_s)
+    assert (explanation.dimension, explanation.limit, explanation.requested) == ("RPM", 1, 1)
+    assert explanation.used == 1
+    assert explanation.ahead == 0
+    assert client.check_model_limits("m") == before
+    assert simulator.count() == 1
+    clock.advance(41.0)
+    assert client.explain_wait("m").wait_s == 0.0
+    assert client.chat_completion("m", user(), max_wait=0).choices
+
+
+def test_a_wait_is_that_of_these_messages(
+    simulator: SimulatedGroq, make_client: MakeClient
+) -> None:
+    clock = FakeClock()
+    client = make_client(simulator.url, {"m": {"token_per_minute": 6_000}}, clock=clock)
+    client.chat_completion("m", user(), max_completion_tokens=5_000)
+    short = client.explain_wait("m", user(), max_completion_tokens=10)
+    long = client.explain_wait("m", user("word " * 3_000), max_completion_tokens=2_500)
+    assert short.wait_s == 0.0
+    assert (long.dimension, long.limit) == ("TPM", 6_000)
+    assert long.wait_s > 0
+    assert long.requested is not None
+    assert long.requested > 5_000
+
+
+def test_requests_in_front_are_counted(simulator: SimulatedGroq, make_client: MakeClient) -> None:
+    client = make_client(simulator.url, ONE_A_MINUTE)
+    client.chat_completion("m", user())
+    for priority in ("high", "normal", "low"):
+        client.submit("m", user(), priority=priority)
+    assert client.explain_wait("m", priority="high").ahead == 1
+    assert client.explain_wait("m").ahead == 2
+    assert client.explain_wait("m", priority="low").ahead == 3
+    assert client.explain_wait("other").ahead == 0
+
+
+def test_what_can_never_pass_or_is_wrong_is_no_wait(
+    simulator: SimulatedGroq, make_client: MakeClient
+) -> None:
+    client = make_client(simulator.url, {"m": {"token_per_minute": 100}}, strict_models=True)
+    with pytest.raises(TokenLimitExceededException):
+        client.explain_wait("m", user(), max_completion_tokens=101)
+    with pytest.raises(ModelNotFoundException):
+        client.explain_wait("other")
+    wrongs: list[Any] = [[], "Hello", [{"role": "robot", "content": "Hi"}]]
+    for wrong in wrongs:
+        with pytest.raises(InvalidRequestException):
+            client.explain_wait("m", wrong)
+    with pytest.raises(InvalidRequestException):
+        client.explain_wait("m", priority="urgent")
+    with (
+        GroqClient({}, base_url=simulator.url) as nobody,
+        pytest.raises(AuthenticationError),
+    ):
+        nobody.explain_wait("m")
+
+
+@pytest.mark.parametrize(
+    ("wait", "ahead", "text"),
+    [
+        (Wait(0.0), 0, "could be sent now."),
+        (Wait(0.0), 1, "could be sent now, after 1 request in front of it."),
+        (
+            Wait(12.34, "TPM", 8_000, 7_950, 1_200),
+            1_500,
+            "could be sent in 12.3 s, after 1,500 requests in front of it: "
+            "of 8,000 TPM, 7,950 are in use and 1,200 are needed.",
+        ),
+        (Wait(3.0, "RPD"), 0, "could be sent in 3.0 s: RPD is used up."),
+        (Wait(3.0), 0, "could be sent in 3.0 s: it has to wait its turn."),
+        (
+            Wait(1.0, reason="its circuit breaker is open"),
+            0,
+            "could be sent in 1.0 s: its circuit breaker is open.",
+        ),
+    ],
+)
+def test_an_explanation_is_a_sentence_and_a_dict(wait: Wait, ahead: int, text: str) -> None:
+    explanation = explained("some/model", wait, ahead, 1_000.0)
+    assert str(explanation) == f"A request to some/model {text}"
+    assert json.loads(json.dumps(explanation.to_dict())) == {
+        "model": "some/model",
+        **wait._asdict(),
+        "available_at": 1_000.0 + wait.wait_s,
+        "ahead": ahead,
+    }
+    assert WaitExplanation(**explanation.to_dict()) == explanation

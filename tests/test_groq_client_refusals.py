@@ -13,7 +13,7 @@ from customgroqchat.testing import SimulatedGroq
 MODEL = "m"
 
 
-@pytest.mark.parametrize("name", ["deadline", "extra_body", "extra_headers", "extra_query"])
+@pytest.mark.parametrize("name", ["extra_body", "extra_headers", "extra_query"])
 def test_what_is_no_field_of_the_api_is_not_sent(
     client: GroqClient, simulator: SimulatedGroq, name: str
 ) -> None:

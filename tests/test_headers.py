@@ -20,6 +20,7 @@ from customgroqchat._headers import (
     parse_duration,
     parse_limit_headers,
     parse_limit_message,
+    parse_request_instant,
     parse_retry_after,
 )
 from customgroqchat._records import Headers
@@ -362,3 +363,44 @@ def test_no_text_raises(text: str) -> None:
     report = parse_limit_message(text)
     for number in (report.limit, report.used, report.requested, report.wait_s):
         assert number is None or 0 <= number < math.inf
+
+
+# --- the instant in a request's id ---------------------------------------------------------------
+
+REQUEST_ID, INSTANT_MS = "req_01kwvq2xwnf0a8fapyfwv0fqqk", 1_783_341_610_901
+
+
+@pytest.mark.parametrize("off_s", [0.0, 3_600.0, -86_000.0])
+def test_an_id_tells_when_the_service_received_the_request(off_s: float) -> None:
+    assert parse_request_instant(REQUEST_ID, INSTANT_MS / 1000 + off_s) == INSTANT_MS
+    assert parse_request_instant(REQUEST_ID[4:], INSTANT_MS / 1000 + off_s) == INSTANT_MS
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    [
+        None,
+        "",
+        "req_",
+        "req_1234",
+        REQUEST_ID + "0",
+        REQUEST_ID[:-1] + "u",  # no such digit
+        REQUEST_ID.upper(),
+        "req_7zzzzzzzzzf0a8fapyfwv0fqqk",  # in the year 10889
+        "req_00000000000000000000000000",
+    ],
+)
+def test_another_id_tells_nothing(request_id: str | None) -> None:
+    assert parse_request_instant(request_id, INSTANT_MS / 1000) is None
+
+
+@pytest.mark.parametrize("off_s", [86_401.0, -86_401.0])
+def test_what_is_not_within_a_day_is_no_instant(off_s: float) -> None:
+    assert parse_request_instant(REQUEST_ID, INSTANT_MS / 1000 + off_s) is None
+
+
+@repeatable
+@given(st.text(max_size=40), st.floats(0, 1e11))
+def test_no_id_raises(request_id: str, wall_s: float) -> None:
+    found = parse_request_instant(request_id, wall_s)
+    assert found is None or abs(found / 1000 - wall_s) < 86_400

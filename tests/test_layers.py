@@ -23,13 +23,17 @@ LAYERS = {
     "words": "exceptions _records _types _version",
     "pure": "_bucket _headers _retry _ordering _objects _limits _expectation _faults _validation "
     "_text _text_completion _token_estimator _token_families _token_harmony _token_request "
-    "_presets _settings _kinds",
+    "_presets _settings _kinds _kinds_http _forecast plan _concurrency _breaker _fairness "
+    "_options _outcomes _calls _charging _foreign _oversize _pricing _reconciliation "
+    "_rule_learner _rungs _scope_state",
     "machine": "_clock _process _token_vocabulary",
-    "sources": "stores stores.* config_loader _config _config_files token_counter _transport",
-    "parts": "rate_limit_handler api_client _lanes _timetable _queue_errors queue_manager",
-    "handler": "request_handler",
-    "surfaces": "resources resources.* _futures _map",
-    "client": "groq_client",
+    "sources": "stores stores.* config_loader _config _config_files _limit_memory token_counter "
+    "_transport",
+    "parts": "rate_limit_handler _ledger _limit_book congestion api_client _lanes _timetable "
+    "_queue_errors _queue_status _queue_threads queue_manager",
+    "handler": "request_handler _work",
+    "surfaces": "resources resources.* _futures _map _waiting",
+    "client": "groq_client _assembly",
     "package": f"{ROOT}",
     "testing": "testing testing.*",
     "commands": "cli __main__",
@@ -225,7 +229,8 @@ def test_the_queue_knows_neither_limits_nor_http(name: str) -> None:
 
 
 def test_the_limiter_knows_no_http() -> None:
-    known = {name for module, name in _targets_by_module() if module == "rate_limit_handler"}
+    limiter = {"rate_limit_handler", "_ledger", "_limit_book"}
+    known = {name for module, name in _targets_by_module() if module in limiter}
     assert known & {"api_client", "_transport", "queue_manager"} == set()
 
 

@@ -14,10 +14,10 @@ dimensions = st.sampled_from(sorted(PRESET))
 numbers = st.integers(1, 10**6)
 
 
-def test_only_a_preset_is_a_guess() -> None:
-    by_source = {source: KnownLimit(1, source) for source in ("configured", "server", "preset")}
-    guesses = [source for source, known in by_source.items() if known.is_guess]
-    assert guesses == ["preset"]
+def test_what_nobody_who_knows_has_said_of_this_account_today_is_a_guess() -> None:
+    sources = ("configured", "server", "remembered", "preset", "trial")
+    guesses = [source for source in sources if KnownLimit(1, source).is_guess]
+    assert guesses == ["remembered", "preset", "trial"]
 
 
 @pytest.mark.parametrize(("guessed", "source"), [(True, "preset"), (False, "configured")])
@@ -41,9 +41,23 @@ def test_the_server_lowers_what_was_configured() -> None:
     assert found == {"TPM": KnownLimit(8000, "server")}
 
 
-def test_a_lower_configured_limit_is_a_choice_and_stays() -> None:
-    found = known_limits({"TPM": 4000}, False, {"TPM": 8000})
-    assert found == {"TPM": KnownLimit(4000, "configured")}
+@pytest.mark.parametrize("told", [8000, 250_000])
+def test_the_server_s_word_replaces_what_was_configured_in_both_directions(told: int) -> None:
+    found = known_limits({"TPM": 30_000}, False, {"TPM": told})
+    assert found == {"TPM": KnownLimit(told, "server")}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (8000, KnownLimit(4000, "configured")),
+        (4000, KnownLimit(4000, "server")),
+        (3000, KnownLimit(3000, "server")),
+    ],
+)
+def test_a_lower_configured_limit_may_be_a_choice_and_stay(told: int, expected: KnownLimit) -> None:
+    found = known_limits({"TPM": 4000}, False, {"TPM": told}, adopt=False)
+    assert found == {"TPM": expected}
 
 
 @pytest.mark.parametrize("guessed", [True, False])
@@ -54,9 +68,12 @@ def test_the_server_tells_of_limits_that_nobody_configured(
     assert known_limits(configured, guessed, {"OTPM": 1000}) == {"OTPM": KnownLimit(1000, "server")}
 
 
+@pytest.mark.parametrize("adopt", [True, False])
 @pytest.mark.parametrize("told", [4000, 250_000])
-def test_the_server_replaces_a_guess_in_either_direction(told: int) -> None:
-    assert known_limits({"TPM": 8000}, True, {"TPM": told}) == {"TPM": KnownLimit(told, "server")}
+def test_the_server_replaces_a_guess_in_either_direction(told: int, adopt: bool) -> None:
+    known = {"TPM": KnownLimit(told, "server")}
+    assert known_limits({"TPM": 8000}, True, {"TPM": told}, adopt=adopt) == known
+    assert known_limits({}, False, {"TPM": told}, {"TPM": 8000}, adopt=adopt) == known
 
 
 def test_one_wrong_guess_makes_the_others_worthless() -> None:
@@ -81,12 +98,58 @@ def test_a_configured_limit_is_no_guess_and_survives_a_contradiction() -> None:
     assert found["RPM"] == KnownLimit(30, "configured")
 
 
+# --- remembered from an earlier process ------------------------------------------------------
+
+
+def test_what_is_remembered_fills_what_nobody_configured() -> None:
+    found = known_limits({"TPM": 4000, "RPM": None}, False, {}, {"TPM": 8000, "RPM": 30})
+    assert found == {"TPM": KnownLimit(4000, "configured"), "RPM": KnownLimit(30, "remembered")}
+
+
+def test_what_is_remembered_is_better_than_a_preset() -> None:
+    found = known_limits(PRESET, True, {}, {"RPD": 1000})
+    assert found["RPD"] == KnownLimit(1000, "remembered")
+    assert found["RPM"] == KnownLimit(30, "preset")
+
+
+def test_what_is_remembered_may_show_that_the_account_has_another_plan() -> None:
+    assert known_limits(PRESET, True, {}, {"TPM": 250_000}) == {
+        "TPM": KnownLimit(250_000, "remembered")
+    }
+
+
+def test_what_is_told_now_counts_more_than_what_was_told_then() -> None:
+    found = known_limits(PRESET, True, {"TPM": 8000}, {"TPM": 250_000})
+    assert found["TPM"] == KnownLimit(8000, "server")
+    assert found["RPM"] == KnownLimit(30, "preset")
+
+
+# --- tried -----------------------------------------------------------------------------------
+
+
+def test_a_number_is_tried_only_where_nothing_is_known() -> None:
+    rungs = {"RPM": 30, "TPD": 100_000}
+    found = known_limits({"RPM": 7}, False, {"TPM": 8000}, rungs=rungs)
+    assert found == {
+        "RPM": KnownLimit(7, "configured"),
+        "TPM": KnownLimit(8000, "server"),
+        "TPD": KnownLimit(100_000, "trial"),
+    }
+
+
+# --- whatever it is --------------------------------------------------------------------------
+
+
+limits_or_none = st.dictionaries(dimensions, st.none() | numbers)
+limits = st.dictionaries(dimensions, numbers)
+
+
 @repeatable
-@given(st.dictionaries(dimensions, st.none() | numbers), st.dictionaries(dimensions, numbers))
-def test_configured_and_told_give_the_lower_of_both(
+@given(limits_or_none, limits)
+def test_unless_adopted_configured_and_told_give_the_lower_of_both(
     configured: dict[str, int | None], told: dict[str, int]
 ) -> None:
-    found = known_limits(configured, False, told)
+    found = known_limits(configured, False, told, adopt=False)
     sources = [{name: n for name, n in configured.items() if n is not None}, told]
     assert {name: known.limit for name, known in found.items()} == {
         name: min(source[name] for source in sources if name in source)
@@ -95,13 +158,30 @@ def test_configured_and_told_give_the_lower_of_both(
 
 
 @repeatable
-@given(
-    st.dictionaries(dimensions, st.none() | numbers),
-    st.booleans(),
-    st.dictionaries(dimensions, numbers, min_size=1),
-)
-def test_what_the_server_told_is_never_exceeded(
-    configured: dict[str, int | None], guessed: bool, told: dict[str, int]
+@given(limits_or_none, st.booleans(), limits, limits, limits)
+def test_what_the_server_told_holds(
+    configured: dict[str, int | None],
+    guessed: bool,
+    told: dict[str, int],
+    remembered: dict[str, int],
+    rungs: dict[str, int],
 ) -> None:
-    found = known_limits(configured, guessed, told)
+    found = known_limits(configured, guessed, told, remembered, rungs=rungs)
+    assert {name: known for name, known in found.items() if known.source == "server"} == {
+        name: KnownLimit(limit, "server") for name, limit in told.items()
+    }
+
+
+@repeatable
+@given(limits_or_none, st.booleans(), limits, limits, limits)
+def test_whatever_has_a_limit_from_anywhere_has_one(
+    configured: dict[str, int | None],
+    guessed: bool,
+    told: dict[str, int],
+    remembered: dict[str, int],
+    rungs: dict[str, int],
+) -> None:
+    found = known_limits(configured, guessed, told, remembered, rungs=rungs, adopt=False)
+    certain = {name for name, limit in configured.items() if limit is not None and not guessed}
+    assert {*told, *remembered, *rungs, *certain} <= set(found)
     assert all(found[name].limit <= limit for name, limit in told.items())

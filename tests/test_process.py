@@ -358,9 +358,7 @@ def test_a_fork_while_the_dispatcher_goes_to_sleep() -> None:
 
 
 @needs_fork
-@pytest.mark.parametrize(
-    "lock", ["store._lock", "client._limiter._lock", "client._limiter._limits_lock"]
-)
+@pytest.mark.parametrize("lock", ["store._lock", "client._limiter._lock"])
 def test_a_fork_while_a_thread_looks_at_the_limits(lock: str) -> None:
     passes(f"""
         store = MemoryStore()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from helpers_queue import Bench
 
+from customgroqchat._fairness import Share
+from customgroqchat._lanes import Job, Lane
+from customgroqchat._queue_status import lanes_status
 from customgroqchat.queue_manager import Again, Wait
 
 HIGH, LOW = 1, 3
@@ -76,3 +79,43 @@ def test_the_status_of_the_lane_forgets_a_wait_that_is_over() -> None:
     bench.clock.advance(5.0)
     bench.turn()
     assert bench.manager.status()["lanes"]["lane"]["head"] is None
+
+
+# --- of lanes alone ------------------------------------------------------------------------------
+
+
+def make_job(lane: Lane, level: int = 2, born_s: float = 0.0) -> Job:
+    return Job("work", lane, level, born_s, 1, Share())
+
+
+def test_the_status_of_an_empty_lane() -> None:
+    lane = Lane("lane")
+    lane.waits = (Wait(5.0, "RPM"), 100.0)  # of a head that is gone
+    running = [make_job(lane), make_job(lane)]
+    assert lanes_status([lane], [], running, 50.0) == {
+        "lane": {
+            "queued": 0,
+            "by_priority": {},
+            "in_flight": 2,
+            "oldest_s": None,
+            "head": None,
+        }
+    }
+
+
+def test_the_status_counts_by_priority_and_tells_the_wait() -> None:
+    lane, other = Lane("lane"), Lane("other")
+    jobs = [make_job(lane, level) for level in (1, 2, 2, 3, -5)]
+    jobs[1].born_s = -30.0
+    lane.waits = (Wait(5.0, "TPM"), 104.0)
+    status = lanes_status([lane, other], jobs, [], 100.0)["lane"]
+    assert status["by_priority"] == {"high": 1, "normal": 2, "low": 1, "-5": 1}
+    assert status["oldest_s"] == 130.0
+    assert status["head"] == {"dimension": "TPM", "wait_s": 4.0}
+
+
+def test_the_status_never_tells_a_negative_wait() -> None:
+    lane = Lane("lane")
+    lane.waits = (Wait(5.0), 90.0)
+    status = lanes_status([lane], [make_job(lane)], [], 100.0)
+    assert status["lane"]["head"] == {"dimension": None, "wait_s": 0.0}

@@ -22,7 +22,7 @@ from customgroqchat.exceptions import (
     QueueFullException,
     RateLimitExceededException,
 )
-from customgroqchat.queue_manager import Again, QueueManager, RequestFuture, Wait
+from customgroqchat.queue_manager import Again, Ahead, QueueManager, RequestFuture, Wait
 
 pytestmark = pytest.mark.stress
 
@@ -44,7 +44,7 @@ class Chaos:
         self.ends: Counter[int] = Counter()
         self.running = 0
         self.peak = 0
-        self.manager = QueueManager(self.admit, self.run, **settings)
+        self.manager = QueueManager(self.admit, self.run, self.foresee, **settings)
 
     def draw(self) -> float:
         with self.lock:
@@ -61,6 +61,10 @@ class Chaos:
             self.tickets.append(ticket)
         return ticket
 
+    def foresee(self, work: Any, ahead: Ahead) -> Wait:
+        assert ahead.jobs >= 0
+        return Wait(0.001 if self.draw() < 0.1 else 0.0)
+
     def run(self, work: Any, ticket: Ticket) -> Any:
         with self.lock:
             self.running += 1
@@ -76,7 +80,9 @@ class Chaos:
         return work
 
     def submit(self, work: Any, **options: Any) -> RequestFuture:
-        future = self.manager.submit(work, int(self.draw() * 4), int(self.draw() * 3), **options)
+        shares = {"tokens": self.draw() * 100, "weight": 1.0 + self.draw()}
+        lane, level = int(self.draw() * 4), int(self.draw() * 3)
+        future = self.manager.submit(work, lane, level, **shares, **options)
         future.add_done_callback(self.ended)
         with self.lock:
             self.futures.append(future)
@@ -90,13 +96,14 @@ class Chaos:
         """Everything ended once, and was used or released once."""
         assert not wait(self.futures, LONG_S).not_done
         assert self.manager.close(LONG_S)
-        for executor in (self.manager._executor, self.manager._callback_executor):
+        for executor in (self.manager._threads.workers, self.manager._threads.callers):
             if executor is not None:
                 executor.shutdown(wait=True)
         assert self.ends == Counter({future.request_id: 1 for future in self.futures})
         assert {ticket.used + ticket.released for ticket in self.tickets} <= {1}
         status = self.manager.status()
         assert (status["queued"], status["in_flight"], self.running) == (0, 0, 0)
+        assert not any(lane.levels for lane in self.manager._lanes.values())
 
     def outcomes(self) -> Counter[str]:
         return Counter(_outcome(future) for future in self.futures)

@@ -229,6 +229,8 @@ def test_a_job_ends_once_when_no_further_worker_can_be_started(make_manager: Mak
     assert long.result(LONG_S) == "long"
     assert short.result(LONG_S) == "short"
     manager.close(LONG_S)
-    drained = in_thread(lambda: manager._executor.shutdown(wait=True))  # type: ignore[union-attr]
+    workers = manager._threads.workers
+    assert workers is not None
+    drained = in_thread(lambda: workers.shutdown(wait=True))
     drained.result(LONG_S)
     assert [ticket.used + ticket.released for ticket in tickets] == [1, 1]

@@ -131,15 +131,6 @@ def test_two_days_pass_as_much_as_flows_back() -> None:
     assert 299 <= passed <= 300  # the full bucket, and two more; the last comes due at the end
 
 
-def test_asking_for_the_wait_reserves_nothing() -> None:
-    limiter = Limiter(req_per_minute=1)
-    assert limiter.handler.foresee(limiter.scope, SMALL).admitted
-    assert limiter.levels() == {"RPM": 1}
-    limiter.admit(SMALL)
-    decision = limiter.handler.foresee(limiter.scope, SMALL)
-    assert (decision.admitted, decision.wait_s) == (False, pytest.approx(60.0))
-
-
 # --- costs ---------------------------------------------------------------------------------------
 
 
@@ -169,6 +160,27 @@ def test_without_a_cap_recent_answers_tell_what_to_expect() -> None:
         limiter.handler.settle(reservation, Usage(10, 80))
     assert limiter.costs(Demand(300))["TPM"] == 380
     assert limiter.costs(Demand(300, 2_000))["TPM"] == 2_300
+    assert limiter.handler.expected(limiter.scope, Demand(300, 2_000))["TPM"] == 380
+
+
+def test_answers_to_requests_of_one_tag_tell_of_those_to_come() -> None:
+    limiter = Limiter(expected_completion_tokens=1_024)
+    for tag, tokens in [("titles", 8), ("essays", 900)] * 10:
+        reservation = limiter.reserve(Demand(10, tag=tag))
+        limiter.handler.settle(reservation, Usage(10, tokens))
+    tags = ("titles", "essays", "unheard-of")
+    expected = [
+        limiter.handler.expected(limiter.scope, Demand(300, tag=tag))["TPM"] for tag in tags
+    ]
+    assert expected == [308, 1_200, 754]
+    assert limiter.costs(Demand(300, tag="essays"))["TPM"] == 1_200
+
+
+def test_prompts_cost_what_the_service_counts_of_them() -> None:
+    limiter = Limiter()
+    for _ in range(5):
+        limiter.handler.settle(limiter.reserve(Demand(100, 10)), Usage(120, 10))
+    assert limiter.costs(Demand(1_000, 10))["TPM"] == 1_210
 
 
 def test_expectations_of_one_model_are_not_those_of_another() -> None:
@@ -194,7 +206,7 @@ def test_what_is_expected_never_exceeds_the_room_beside_the_prompt() -> None:
     [
         ({"token_per_minute": 1_000}, Demand(900, 101), "TPM", 1_000, 1_001),
         ({"token_per_day": 1_000}, Demand(1_500), "TPD", 1_000, 1_500),
-        ({"token_per_minute": 500, "token_per_day": 1_000}, Demand(600, 0), "TPM", 500, 600),
+        ({"token_per_minute": 500, "token_per_day": 1_000}, Demand(599, 1), "TPM", 500, 600),
     ],
 )
 def test_what_is_larger_than_a_whole_bucket_is_refused_with_the_arithmetic(
@@ -309,7 +321,7 @@ def test_only_the_first_end_counts(first: str, later: str) -> None:
 
 def test_only_one_of_many_threads_ends_a_reservation() -> None:
     limiter = Limiter(token_per_minute=10_000)
-    limiter.handler.keep(limiter.reserve(Demand(9_000, 0)))
+    limiter.handler.keep(limiter.reserve(Demand(8_999, 1)))
     for _ in range(20):
         reservation = limiter.reserve(SMALL)
         together(*[reservation.release] * 4)
@@ -339,7 +351,7 @@ def test_the_status_of_a_debt_is_negative() -> None:
 def test_after_a_fork_a_lost_thread_may_hold_any_lock() -> None:
     limiter = Limiter(token_per_minute=1_000)
     limiter.reserve(SMALL)
-    for lock in (limiter.handler._lock, limiter.handler._limits_lock, limiter.store._lock):
+    for lock in (limiter.handler._lock, limiter.store._lock):
         lock.acquire()
     limiter.handler.after_fork()
     limiter.store.after_fork()

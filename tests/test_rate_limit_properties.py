@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from helpers_interleaving import called_before_instruction
 from helpers_limits import MODEL, Limiter, load
 from helpers_properties import repeatable
 from helpers_threads import switching_often, together
@@ -17,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customgroqchat.exceptions import RateLimitError
-from customgroqchat.rate_limit_handler import Demand, RateLimitHandler, Reservation, Usage
+from customgroqchat.rate_limit_handler import Demand, Reservation, Usage
 
 WINDOW_S = {"RPM": 60.0, "TPM": 60.0, "RPD": 86_400.0, "TPD": 86_400.0}
 
@@ -30,7 +27,9 @@ limits = st.fixed_dictionaries(
         "token_per_day": st.integers(100, 5_000),
     },
 )
-demands = st.builds(Demand, st.integers(0, 60), st.none() | st.integers(0, 40), st.just(0))
+demands = st.builds(
+    lambda prompt, cap: Demand(prompt, cap), st.integers(0, 60), st.none() | st.integers(0, 40)
+)
 usages = st.builds(
     lambda prompt, completion, cached: Usage(prompt, completion, min(prompt, cached)),
     st.integers(0, 80),
@@ -149,8 +148,12 @@ def test_nothing_is_lost_or_found_while_time_stands_still(
 def _charge(kind: str, value: Any, reservation: Reservation) -> dict[str, float]:
     if kind == "release":
         return {}
-    if kind == "keep":
-        return reservation.costs
+    if kind == "keep":  # with what its answer would have been charged beyond that
+        later = reservation._call.later
+        return {
+            name: cost + later * (name in ("TPM", "TPD"))
+            for name, cost in reservation.costs.items()
+        }
     total = value.prompt - value.cached + value.completion
     return {"RPM": 1, "RPD": 1, "TPM": total, "TPD": total}
 
@@ -200,35 +203,39 @@ def test_threads_lose_and_find_nothing() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "look",
-    [
-        lambda limiter: limiter.status(),
-        lambda limiter: limiter.costs(Demand(10)),
-        lambda limiter: limiter.handler.check_fits(limiter.scope, Demand(10)),
-        lambda limiter: limiter.handler.foresee(limiter.scope, Demand(10)),
-        lambda limiter: limiter.handler.release(limiter.reserve(Demand(10))),
-    ],
-    ids=["status", "costs", "check_fits", "wait_s", "reserve"],
-)
-def test_limits_may_change_at_any_instant_of_another_call(
-    look: Callable[[Limiter], object],
-) -> None:
-    """As if another thread came in before the first instruction, the second, and so on."""
+LOOKS: dict[str, Callable[[Limiter], object]] = {
+    "status": lambda limiter: limiter.status(),
+    "costs": lambda limiter: limiter.costs(Demand(10)),
+    "check_fits": lambda limiter: limiter.handler.check_fits(limiter.scope, Demand(10)),
+    "fitted_cap": lambda limiter: limiter.handler.fitted_cap(limiter.scope, Demand(10), None),
+    "forecast": lambda limiter: limiter.handler.forecast(limiter.scope, Demand(10), 3, 100.0),
+    "reserve": lambda limiter: limiter.reserve(Demand(10)).release(),
+    "settle": lambda limiter: limiter.handler.settle(limiter.reserve(Demand(10)), Usage(9, 9)),
+}
+
+
+@pytest.mark.stress
+@pytest.mark.usefixtures("_switch_often")
+def test_limits_may_change_while_others_are_at_it() -> None:
     limiter = Limiter(token_per_minute=10**6, req_per_day=10**6)
-    before, after = load({MODEL: {"token_per_minute": 10**6}}), load({MODEL: {"req_per_day": 9}})
-    look(limiter)
-    for number in itertools.count():
-        limiter.handler.use_config(before)
-        with called_before_instruction(
-            number,
-            lambda: limiter.handler.use_config(after),
-            lambda code: code.co_filename == inspect.getfile(RateLimitHandler),
-        ) as calls:
-            look(limiter)
-        if not calls:
-            break
-    assert number > 20
+    configs = [
+        load({MODEL: limits}, policy="greedy")
+        for limits in ({"token_per_minute": 10**6}, {"req_per_day": 10**6}, {})
+    ]
+
+    def change() -> None:
+        for config in configs * 60:
+            limiter.handler.use_config(config)
+
+    def look() -> None:
+        for _ in range(25):
+            for each in LOOKS.values():
+                each(limiter)
+
+    together(change, look, look, look)
+    assert limiter.levels() == {}
+    limiter.handler.use_config(configs[0])
+    assert limiter.levels() == {"TPM": 10**6}
 
 
 @pytest.mark.stress
@@ -245,8 +252,9 @@ def test_what_many_threads_learn_at_once_is_the_same_in_handler_and_store() -> N
 
     together(*[lambda seed=seed: learn(seed) for seed in range(4)])
     in_store = limiter.store.snapshot(limiter.scope)
-    known = limiter.handler._scopes[limiter.scope].limits
-    assert {name: bucket.limit for name, bucket in in_store.items()} == {
-        name: limit.limit for name, limit in known.items()
+    known = limiter.sources()
+    tried = {"RPM": 30}
+    assert {name: bucket.limit for name, bucket in in_store.items()} == tried | {
+        name: limit for name, (limit, _) in known.items()
     }
     assert set(known) == {"TPM", "RPD", "TPD"}

@@ -62,8 +62,7 @@ def status_error(kind: Callable[..., APIError], status: int, **facts: Any) -> AP
 CACHED = {"prompt_tokens_details": {"cached_tokens": 30}}
 # What it ends with; the tokens used afterwards (None: as many as were set aside), the requests.
 OUTCOMES: dict[str, tuple[APIResponse | BaseException, type, int | None, int]] = {
-    "success": (answer(usage(50, 20), TOLD), ChatCompletion, 70, 1),
-    "success without headers": (answer(usage(50, 20)), ChatCompletion, 70, 1),
+    "success": (answer(usage(50, 20)), ChatCompletion, 70, 1),
     "more than expected": (answer(usage(9_000, 3_000)), ChatCompletion, 12_000, 1),
     "cached": (answer(usage(50, 20, **CACHED)), ChatCompletion, 40, 1),
     "odd details": (answer(usage(50, 20, prompt_tokens_details=[])), ChatCompletion, 70, 1),
@@ -117,13 +116,13 @@ def test_every_outcome_settles_once(
 ) -> None:
     work = bench.prepare()
     reserved = work.demand.prompt_tokens + 100
-    reservation, result = bench.run(work, outcome)
+    ticket, result = bench.run(work, outcome)
     assert isinstance(result, kind)
     expected = reserved if tokens is None else tokens
     assert bench.used() == {"RPM": requests, "RPD": requests, "TPM": expected, "TPD": expected}
     assert len(bench.store.given_back) <= 1
-    reservation.release()
-    bench.limiter.keep(reservation)
+    ticket.release()
+    bench.limiter.keep(ticket.reservation)
     assert bench.used() == {"RPM": requests, "RPD": requests, "TPM": expected, "TPD": expected}
     assert len(bench.store.given_back) <= 1
 
@@ -141,14 +140,14 @@ def test_an_answer_of_another_form_is_settled_all_the_same(bench: Bench) -> None
     assert bench.used() == {"RPM": 1, "RPD": 1, "TPM": 70, "TPD": 70}
 
 
-def test_the_headers_of_the_first_answer_lower_the_levels(bench: Bench) -> None:
-    others_used = {**TOLD, "x-ratelimit-remaining-tokens": "6000"}
-    bench.run(bench.prepare(), answer(usage(50, 20), others_used))
-    work = bench.prepare()
-    reserved = work.demand.prompt_tokens + 100
-    assert bench.used()["TPM"] == 4_000 - reserved + 70
-    bench.run(bench.prepare(), answer(usage(50, 20), TOLD))
-    assert bench.used()["TPM"] == 4_000 - reserved + 140
+@pytest.mark.parametrize("remaining", [9_000, 6_000, 0])
+def test_the_headers_of_an_answer_tell_the_level(bench: Bench, remaining: int) -> None:
+    work = bench.prepare(max_completion_tokens=1)
+    told = {**TOLD, "x-ratelimit-remaining-tokens": str(remaining)}
+    bench.run(work, answer(usage(work.demand.prompt_tokens, 1), told))
+    assert bench.used()["TPM"] == pytest.approx(10_000 - remaining, abs=2)
+    assert bench.used()["RPD"] == 1
+    assert bench.store.given_back == [{}]
 
 
 # --- after a failure -------------------------------------------------------------------------

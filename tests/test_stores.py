@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customgroqchat.stores import BucketState, Decision, MemoryStore, Store
+from customgroqchat.stores.base import Mark
 from customgroqchat.testing import FakeClock
 
 SCOPE = ("account", "model")
@@ -39,15 +40,19 @@ def level(store: Store, dimension: str, scope: tuple[str, str] = SCOPE) -> float
     return store.snapshot(scope)[dimension].level
 
 
+def mark_of(store: Store, dimension: str = "TPM") -> Mark:
+    """Where a bucket stands, to have something said of it later."""
+    return store.settle(SCOPE, {})[dimension]
+
+
 # --- limits --------------------------------------------------------------------------------------
 
 
 def test_an_unknown_scope_is_unlimited(store: Store) -> None:
     assert store.snapshot(SCOPE) == {}
-    assert store.foresee(SCOPE, {"RPM": 1, "TPM": 10**9}) == Decision(admitted=True)
-    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 10**9}).admitted
-    store.give_back(SCOPE, {"TPM": 10**9})
-    store.lower(SCOPE, "TPM", 0.0)
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 10**9}) == Decision(admitted=True)
+    assert store.settle(SCOPE, {"TPM": 10**9}) == {}
+    assert store.observe(SCOPE, "TPM", Mark(0.0, 0.0, 0.0, 0.0), -9.0, -5.0) == 0.0
     assert store.snapshot(SCOPE) == {}
 
 
@@ -116,7 +121,8 @@ def test_scopes_are_separate(store: Store) -> None:
 
 def test_costs_are_taken_from_every_bucket(store: Store) -> None:
     store.set_limits(SCOPE, {"RPM": 30, "TPM": 8_000})
-    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 500, "TPD": 500}) == Decision(admitted=True)
+    decision = store.reserve(SCOPE, {"RPM": 1, "TPM": 500, "TPD": 500})
+    assert (decision.admitted, decision.wait_s, decision.dimension) == (True, 0.0, None)
     assert (level(store, "RPM"), level(store, "TPM")) == (29.0, 7_500.0)
 
 
@@ -124,7 +130,7 @@ def test_costs_are_taken_from_every_bucket(store: Store) -> None:
 def test_all_or_nothing(store: Store, short: str) -> None:
     limits = {"RPM": 100, "RPD": 100, "TPM": 100, "TPD": 100}
     store.set_limits(SCOPE, limits)
-    store.lower(SCOPE, short, 4.0)
+    store.settle(SCOPE, {short: -96.0})
     decision = store.reserve(SCOPE, dict.fromkeys(limits, 5))
     assert not decision.admitted
     assert (decision.dimension, decision.limit, decision.level) == (short, 100, 4.0)
@@ -190,9 +196,10 @@ def test_who_waits_as_long_as_told_gets_it(
     store = make(clock, tmp_path_factory.mktemp("store"))
     store.set_limits(SCOPE, {"TPD": limit})
     store.reserve(SCOPE, {"TPD": limit * used})
-    decision = store.foresee(SCOPE, {"TPD": limit * cost})
-    clock.advance(decision.wait_s)
-    assert store.reserve(SCOPE, {"TPD": limit * cost}).admitted
+    decision = store.reserve(SCOPE, {"TPD": limit * cost})
+    if not decision.admitted:
+        clock.advance(decision.wait_s)
+        assert store.reserve(SCOPE, {"TPD": limit * cost}).admitted
 
 
 def test_what_is_larger_than_a_bucket_never_fits(store: Store) -> None:
@@ -204,20 +211,72 @@ def test_what_is_larger_than_a_bucket_never_fits(store: Store) -> None:
 
 def test_what_costs_nothing_passes_an_empty_bucket(store: Store) -> None:
     store.set_limits(SCOPE, {"TPM": 100, "RPM": 2})
-    store.give_back(SCOPE, {"TPM": -300})
+    store.settle(SCOPE, {"TPM": -300})
     assert store.reserve(SCOPE, {"RPM": 1, "TPM": 0}).admitted
     assert level(store, "TPM") == -200.0
 
 
-def test_asking_takes_nothing(store: Store) -> None:
+def test_who_is_not_admitted_takes_nothing(store: Store) -> None:
     store.set_limits(SCOPE, {"RPM": 1})
-    for _ in range(5):
-        assert store.foresee(SCOPE, {"RPM": 1}) == Decision(admitted=True)
-    assert level(store, "RPM") == 1.0
     assert store.reserve(SCOPE, {"RPM": 1}).admitted
-    decision = store.foresee(SCOPE, {"RPM": 1})
-    assert decision == store.reserve(SCOPE, {"RPM": 1})
-    assert (decision.admitted, decision.wait_s) == (False, pytest.approx(60.0))
+    first, second = (store.reserve(SCOPE, {"RPM": 1}) for _ in range(2))
+    assert first == second
+    assert first == Decision(False, pytest.approx(60.0), "RPM", 1, 0.0)
+
+
+def test_marks_tell_where_each_bucket_stands_with_the_costs_taken(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 30, "TPM": 8_000})
+    store.reserve(SCOPE, {"RPM": 1, "TPM": 300})
+    store.settle(SCOPE, {"TPM": 100})
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 500}).marks == {
+        "RPM": Mark(used=2.0, taken=2.0, corrected=0.0, spilled=0.0),
+        "TPM": Mark(used=700.0, taken=800.0, corrected=0.0, spilled=0.0),
+    }
+
+
+# --- more, or less, than the cost -----------------------------------------------------------------
+
+
+def test_a_bucket_must_hold_what_is_spared_and_keeps_it(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"TPM": 600, "RPM": 10})
+    costs = {"TPM": 100, "RPM": 1}
+    assert store.reserve(SCOPE, costs, {"TPM": 500}).admitted
+    assert level(store, "TPM") == 500.0
+    decision = store.reserve(SCOPE, costs, {"TPM": 450})
+    assert decision[:3] == (False, pytest.approx(5.0), "TPM")
+    assert store.reserve(SCOPE, costs, {"TPM": 400}).admitted
+    assert level(store, "TPM") == 400.0
+
+
+def test_what_is_spared_does_not_keep_out_what_only_just_fits(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 600})
+    assert store.reserve(SCOPE, {"TPM": 550}, {"TPM": 300}).admitted
+    assert store.reserve(SCOPE, {"TPM": 550}, {"TPM": 300}).wait_s == pytest.approx(55.0)
+    assert store.reserve(SCOPE, {"TPM": 601}, {"TPM": 300}).wait_s == math.inf
+
+
+def test_a_negative_spare_takes_what_need_not_be_there_yet(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 600, "TPD": 10_000})
+    store.reserve(SCOPE, {"TPM": 500})
+    costs = {"TPM": 300, "TPD": 300}
+    assert store.reserve(SCOPE, costs, {"TPM": -150}).wait_s == pytest.approx(5.0)
+    assert store.reserve(SCOPE, costs, {"TPM": -200}).admitted
+    assert (level(store, "TPM"), level(store, "TPD")) == (-200.0, 9_700.0)
+
+
+def test_an_infinitely_negative_spare_asks_nothing_of_a_bucket(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 2, "TPM": 600})
+    store.settle(SCOPE, {"RPM": -5})
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 1}, {"RPM": -math.inf}).admitted
+    assert store.reserve(SCOPE, {"RPM": 3, "TPM": 1}, {"RPM": -math.inf}).admitted
+    assert level(store, "RPM") == -7.0
+    assert store.reserve(SCOPE, {"RPM": 1, "TPM": 601}, {"RPM": -math.inf}).dimension == "TPM"
+
+
+def test_what_costs_nothing_spares_nothing(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 600})
+    store.settle(SCOPE, {"TPM": -900})
+    assert store.reserve(SCOPE, {"TPM": 0}, {"TPM": 500}).admitted
 
 
 # --- time ----------------------------------------------------------------------------------------
@@ -239,44 +298,89 @@ def test_refill_is_continuous_over_days(store: Store, clock: FakeClock) -> None:
 def test_no_bucket_holds_more_than_its_limit(store: Store, clock: FakeClock) -> None:
     store.set_limits(SCOPE, {"TPM": 100})
     clock.advance(10 * DAY_S)
-    store.give_back(SCOPE, {"TPM": 50})
+    store.settle(SCOPE, {"TPM": 50})
     assert level(store, "TPM") == 100.0
 
 
-# --- give back, lower, block ---------------------------------------------------------------------
+# --- settle ---------------------------------------------------------------------------------------
 
 
 def test_what_is_given_back_can_be_had_again(store: Store) -> None:
     store.set_limits(SCOPE, {"TPM": 100, "RPM": 5})
     store.reserve(SCOPE, {"TPM": 80, "RPM": 1})
-    store.give_back(SCOPE, {"TPM": 30, "TPD": 30})
+    store.settle(SCOPE, {"TPM": 30, "TPD": 30})
     assert (level(store, "TPM"), level(store, "RPM")) == (50.0, 4.0)
 
 
 def test_debt_is_paid_by_time(store: Store, clock: FakeClock) -> None:
     store.set_limits(SCOPE, {"TPM": 600})
     store.reserve(SCOPE, {"TPM": 600})
-    store.give_back(SCOPE, {"TPM": -300})
+    store.settle(SCOPE, {"TPM": -300})
     assert level(store, "TPM") == -300.0
-    assert store.foresee(SCOPE, {"TPM": 100}).wait_s == pytest.approx(40.0)
+    assert store.reserve(SCOPE, {"TPM": 100}).wait_s == pytest.approx(40.0)
     clock.advance(30.0)
     assert level(store, "TPM") == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize(("told", "expected"), [(120.0, 80.0), (50.0, 50.0), (-20.0, -20.0)])
-def test_a_level_is_only_ever_lowered(store: Store, told: float, expected: float) -> None:
+def test_settling_returns_where_every_bucket_stands_then(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"TPM": 600, "RPM": 60})
+    store.reserve(SCOPE, {"TPM": 400, "RPM": 1})
+    clock.advance(2.0)
+    assert store.settle(SCOPE, {"TPM": -50}) == {
+        "TPM": Mark(used=pytest.approx(430.0), taken=450.0, corrected=0.0, spilled=0.0),
+        "RPM": Mark(used=0.0, taken=1.0, corrected=0.0, spilled=pytest.approx(1.0)),
+    }
+
+
+# --- observe --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "shift"),
+    [(-30.0, -20.0, -20.0), (10.0, 15.0, 10.0), (-5.0, 5.0, 0.0), (-300.0, -300.0, -300.0)],
+)
+def test_a_level_moves_by_as_little_as_is_true(
+    store: Store, lowest: float, highest: float, shift: float
+) -> None:
     store.set_limits(SCOPE, {"TPM": 100})
     store.reserve(SCOPE, {"TPM": 20})
-    store.lower(SCOPE, "TPM", told)
-    assert level(store, "TPM") == expected
+    assert store.observe(SCOPE, "TPM", mark_of(store), lowest, highest) == shift
+    assert level(store, "TPM") == 80.0 + shift
 
 
-def test_a_level_is_compared_with_what_it_is_now(store: Store, clock: FakeClock) -> None:
-    store.set_limits(SCOPE, {"TPM": 60})
-    store.reserve(SCOPE, {"TPM": 60})
-    clock.advance(30.0)
-    store.lower(SCOPE, "TPM", 10.0)
-    assert level(store, "TPM") == 10.0
+def test_what_happened_since_the_mark_stays(store: Store, clock: FakeClock) -> None:
+    store.set_limits(SCOPE, {"TPM": 600})
+    mark = store.reserve(SCOPE, {"TPM": 100}).marks["TPM"]
+    store.reserve(SCOPE, {"TPM": 200})
+    clock.advance(10.0)
+    assert store.observe(SCOPE, "TPM", mark, -60.0, -50.0) == -50.0
+    assert level(store, "TPM") == pytest.approx(350.0)
+
+
+def test_of_what_was_observed_before_nothing_is_moved_again(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 600})
+    marks = [store.reserve(SCOPE, {"TPM": 100}).marks["TPM"] for _ in range(3)]
+    assert [store.observe(SCOPE, "TPM", mark, -40.0, -40.0) for mark in marks] == [-40.0, 0.0, 0.0]
+    assert store.observe(SCOPE, "TPM", mark_of(store), -7.0, -7.0) == -7.0
+    assert level(store, "TPM") == 253.0
+
+
+def test_no_observation_raises_a_level_above_its_limit(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 600})
+    store.reserve(SCOPE, {"TPM": 100})
+    assert store.observe(SCOPE, "TPM", mark_of(store), 400.0, 500.0) == 100.0
+    assert level(store, "TPM") == 600.0
+
+
+def test_a_mark_outlives_another_limit(store: Store) -> None:
+    store.set_limits(SCOPE, {"TPM": 600})
+    mark = store.reserve(SCOPE, {"TPM": 100}).marks["TPM"]
+    store.set_limits(SCOPE, {"TPM": 900})
+    store.observe(SCOPE, "TPM", mark, -50.0, -50.0)
+    assert level(store, "TPM") == 750.0
+
+
+# --- block ----------------------------------------------------------------------------------------
 
 
 def test_a_block_holds_for_exactly_its_time(store: Store, clock: FakeClock) -> None:
@@ -296,17 +400,28 @@ def test_the_longest_block_counts(store: Store, clock: FakeClock) -> None:
     store.block(SCOPE, 10.0)
     clock.advance(4.0)
     store.block(SCOPE, 2.0)
-    assert store.foresee(SCOPE, {}).wait_s == pytest.approx(6.0)
+    assert store.reserve(SCOPE, {}).wait_s == pytest.approx(6.0)
     store.block(SCOPE, 60.0)
-    assert store.foresee(SCOPE, {}).wait_s == pytest.approx(60.0)
+    assert store.reserve(SCOPE, {}).wait_s == pytest.approx(60.0)
 
 
 def test_a_block_and_a_bucket_take_the_longer(store: Store) -> None:
     store.set_limits(SCOPE, {"RPM": 60})
     store.reserve(SCOPE, {"RPM": 60})
     store.block(SCOPE, 3.0)
-    assert store.foresee(SCOPE, {"RPM": 1})[:3] == (False, pytest.approx(3.0), None)
-    assert store.foresee(SCOPE, {"RPM": 5})[:3] == (False, pytest.approx(5.0), "RPM")
+    assert store.reserve(SCOPE, {"RPM": 1})[:3] == (False, pytest.approx(3.0), None)
+    assert store.reserve(SCOPE, {"RPM": 5})[:3] == (False, pytest.approx(5.0), "RPM")
+
+
+def test_a_block_names_the_bucket_it_is_for(store: Store) -> None:
+    store.set_limits(SCOPE, {"RPM": 60, "TPM": 600})
+    store.reserve(SCOPE, {"TPM": 450})
+    store.block(SCOPE, 9.0, "TPM")
+    assert store.reserve(SCOPE, {"RPM": 1}) == Decision(False, 9.0, "TPM", 600, 150.0)
+    store.block(SCOPE, 5.0, "RPM")
+    assert store.reserve(SCOPE, {"RPM": 1}).dimension == "TPM", "that one ends last"
+    store.block(SCOPE, 20.0, "TPD")  # no such bucket
+    assert store.reserve(SCOPE, {"RPM": 1}) == Decision(False, 20.0)
 
 
 def test_buckets_refill_while_a_scope_is_blocked(store: Store, clock: FakeClock) -> None:
@@ -326,46 +441,9 @@ def test_threads_share_a_bucket_without_taking_more_than_it_holds(store: Store) 
 
     def take() -> None:
         taken = sum(store.reserve(SCOPE, {"RPM": 1, "TPM": 7}).admitted for _ in range(100))
-        store.give_back(SCOPE, {"TPM": 7 * taken})
+        store.settle(SCOPE, {"TPM": 7 * taken})
         admitted.append(taken)
 
     together(*[take] * 8)
     assert sum(admitted) == 400
     assert (level(store, "RPM"), level(store, "TPM")) == (0.0, 100_000.0)
-
-
-# --- in memory only ------------------------------------------------------------------------------
-
-
-def test_the_margin_holds_back_refill_once_and_not_a_share_of_the_rate(clock: FakeClock) -> None:
-    store = MemoryStore(clock, margin_s=0.25)
-    store.set_limits(SCOPE, {"TPM": 6_000})
-    assert store.reserve(SCOPE, {"TPM": 5_970}).admitted
-    assert store.reserve(SCOPE, {"TPM": 30}).wait_s == pytest.approx(0.25)
-    clock.advance(0.25)
-    for _ in range(100):
-        assert store.reserve(SCOPE, {"TPM": 30}).admitted
-        assert store.reserve(SCOPE, {"TPM": 30}).wait_s == pytest.approx(0.3)
-        clock.advance(0.3)
-
-
-def test_the_margin_asks_of_nobody_more_than_a_full_bucket(clock: FakeClock) -> None:
-    store = MemoryStore(clock, margin_s=0.25)
-    store.set_limits(SCOPE, {"TPM": 6_000})
-    assert store.reserve(SCOPE, {"TPM": 6_000}).admitted
-    assert store.foresee(SCOPE, {"TPM": 6_000}).wait_s == pytest.approx(60.0)
-
-
-def test_a_store_in_memory_keeps_real_time_and_its_margin_by_default() -> None:
-    store = MemoryStore()
-    store.set_limits(SCOPE, {"RPD": 1})
-    assert store.reserve(SCOPE, {"RPD": 1}).admitted
-    assert DAY_S - 60.0 < store.reserve(SCOPE, {"RPD": 1}).wait_s <= DAY_S
-
-
-def test_after_a_fork_a_lost_thread_may_hold_the_lock(clock: FakeClock) -> None:
-    store = MemoryStore(clock)
-    store.set_limits(SCOPE, {"RPM": 2})
-    store._lock.acquire()
-    store.after_fork()
-    assert store.reserve(SCOPE, {"RPM": 1}).admitted

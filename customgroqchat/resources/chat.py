@@ -32,7 +32,7 @@ class Completions:
         Args:
             model: The model's name.
             messages: The conversation.
-            **parameters: The API's parameters, and ``priority``, ``max_wait``, ``timeout``,
-                ``tag`` and ``callback``.
+            **parameters: The API's parameters, and ``priority``, ``max_wait``, ``deadline``,
+                ``timeout``, ``tag`` and ``callback``.
         """
         return self._client.chat_completion(model, messages, **parameters)

@@ -4,14 +4,26 @@ A store offers verbs, each of which happens as a whole or not at all, and keeps 
 what it returns are durations, never instants. A *scope* is what the service limits separately:
 an account and a model, as one hashable value without a secret in it. *Costs* are amounts by
 dimension (``{"RPM": 1, "TPM": 1200}``); dimensions without a bucket are unlimited.
+
+Of each bucket it keeps six numbers: limit, level and time, and three sums that only grow, which
+let an answer be compared with where the bucket stood when its request was sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from .._bucket import BucketState, Mark
+
+__all__ = ["BucketState", "Costs", "Decision", "Mark", "Marks", "Store"]
+
 Costs = Mapping[str, float]
+Marks = Mapping[str, Mark]
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
+_NO_MARKS: Marks = MappingProxyType({})
 
 
 class Decision(NamedTuple):
@@ -24,6 +36,8 @@ class Decision(NamedTuple):
             is blocked for an unknown one.
         limit: The capacity of that bucket.
         level: Its level.
+        marks: Where each bucket stands with the costs taken, if they were.
+        reason: What it waits for, if that is no bucket.
     """
 
     admitted: bool
@@ -31,20 +45,8 @@ class Decision(NamedTuple):
     dimension: str | None = None
     limit: int | None = None
     level: float = 0.0
-
-
-class BucketState(NamedTuple):
-    """One bucket at an instant.
-
-    Attributes:
-        limit: Capacity.
-        level: What is free; negative when in debt.
-        window_s: Seconds in which an empty bucket becomes full.
-    """
-
-    limit: int
-    level: float
-    window_s: float
+    marks: Marks = _NO_MARKS
+    reason: str | None = None
 
 
 class Store(Protocol):
@@ -53,17 +55,28 @@ class Store(Protocol):
     def set_limits(self, scope: Hashable, limits: Mapping[str, int | None]) -> None:
         """Create, resize or (None) remove buckets. What is in use stays in use."""
 
-    def reserve(self, scope: Hashable, costs: Costs) -> Decision:
-        """Take the costs from all buckets of the scope, or from none."""
+    def reserve(self, scope: Hashable, costs: Costs, spare: Costs = NOTHING) -> Decision:
+        """Take the costs from all buckets of the scope, or from none.
 
-    def foresee(self, scope: Hashable, costs: Costs) -> Decision:
-        """Tell what :meth:`reserve` would answer, taking nothing."""
+        ``spare`` is what each bucket must hold beyond the cost; negative where it need not hold
+        all of it.
+        """
 
-    def give_back(self, scope: Hashable, amounts: Costs) -> None:
-        """Return amounts to the buckets; negative ones are taken, whatever the level."""
+    def settle(self, scope: Hashable, amounts: Costs) -> Marks:
+        """Return amounts to the buckets; negative ones are taken, whatever the level.
 
-    def lower(self, scope: Hashable, dimension: str, level: float) -> None:
-        """Lower one bucket to a level, if it stands higher."""
+        Returns where each bucket of the scope stands then.
+        """
+
+    def observe(
+        self, scope: Hashable, dimension: str, mark: Mark, lowest: float, highest: float
+    ) -> float:
+        """Correct a level by what the service said of it; return by how much.
+
+        At the instant of the mark, the service's level was at least ``lowest`` and at most
+        ``highest`` above this one's. The level moves by as little as makes that true, allowing
+        for what other observations have moved since.
+        """
 
     def block(self, scope: Hashable, wait_s: float, dimension: str | None = None) -> None:
         """Admit nothing in this scope for so many seconds, because of one of its buckets.

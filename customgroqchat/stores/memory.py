@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping
 from .. import _process
 from .._bucket import WINDOWS_S, Bucket
 from .._clock import Clock
-from .base import BucketState, Costs, Decision
+from .base import NOTHING, BucketState, Costs, Decision, Mark, Marks
 
 _ADMITTED = Decision(admitted=True)
 
@@ -32,7 +32,7 @@ class MemoryStore:
             counted here. It costs this much of the bucket once, not a share of the rate.
     """
 
-    def __init__(self, clock: Clock | None = None, margin_s: float = 0.25) -> None:
+    def __init__(self, clock: Clock | None = None, margin_s: float = 0.1) -> None:
         self._clock = clock or Clock()
         self._margin_s = margin_s
         self._lock = threading.Lock()
@@ -52,39 +52,39 @@ class MemoryStore:
                 else:
                     buckets[dimension] = Bucket(limit, WINDOWS_S[dimension], now)
 
-    def reserve(self, scope: Hashable, costs: Costs) -> Decision:
+    def reserve(self, scope: Hashable, costs: Costs, spare: Costs = NOTHING) -> Decision:
         """Take the costs from all buckets of the scope, or from none."""
         now = self._clock.monotonic()
         with self._lock:
             state = self._scope(scope)
-            decision = self._decide(state, costs, now)
-            if decision.admitted:
-                for dimension, bucket in state.buckets.items():
-                    bucket.add(-costs.get(dimension, 0.0), now)
-            return decision
+            decision = self._decide(state, costs, spare, now)
+            if not decision.admitted:
+                return decision
+            marks = {}
+            for dimension, bucket in state.buckets.items():
+                bucket.add(-costs.get(dimension, 0.0), now)
+                marks[dimension] = bucket.mark()
+            return Decision(True, marks=marks)
 
-    def foresee(self, scope: Hashable, costs: Costs) -> Decision:
-        """Tell what :meth:`reserve` would answer, taking nothing."""
-        now = self._clock.monotonic()
-        with self._lock:
-            return self._decide(self._scope(scope), costs, now)
-
-    def give_back(self, scope: Hashable, amounts: Costs) -> None:
+    def settle(self, scope: Hashable, amounts: Costs) -> Marks:
         """Return amounts to the buckets; negative ones are taken, whatever the level."""
         now = self._clock.monotonic()
         with self._lock:
-            buckets = self._scope(scope).buckets
-            for dimension, amount in amounts.items():
-                if dimension in buckets:
-                    buckets[dimension].add(amount, now)
+            state = self._scope(scope)
+            marks = {}
+            for dimension, bucket in state.buckets.items():
+                bucket.add(amounts.get(dimension, 0.0), now)
+                marks[dimension] = bucket.mark()
+            return marks
 
-    def lower(self, scope: Hashable, dimension: str, level: float) -> None:
-        """Lower one bucket to a level, if it stands higher."""
+    def observe(
+        self, scope: Hashable, dimension: str, mark: Mark, lowest: float, highest: float
+    ) -> float:
+        """Correct a level by what the service said of it; return by how much."""
         now = self._clock.monotonic()
         with self._lock:
             bucket = self._scope(scope).buckets.get(dimension)
-            if bucket is not None and bucket.refill(now) > level:
-                bucket.set_level(level, now)
+            return 0.0 if bucket is None else bucket.correct(mark, lowest, highest, now)
 
     def block(self, scope: Hashable, wait_s: float, dimension: str | None = None) -> None:
         """Admit nothing in this scope for so many seconds, because of one of its buckets."""
@@ -114,7 +114,7 @@ class MemoryStore:
             state = self._scopes[scope] = _Scope()
         return state
 
-    def _decide(self, state: _Scope, costs: Costs, now: float) -> Decision:
+    def _decide(self, state: _Scope, costs: Costs, spare: Costs, now: float) -> Decision:
         longest = _ADMITTED
         blocked_s = state.blocked_until - now
         if blocked_s > 0.0:
@@ -127,7 +127,10 @@ class MemoryStore:
             cost = costs.get(dimension, 0.0)
             if not cost:
                 continue
-            wait_s = bucket.wait_s(cost, now, self._margin_s)
+            need = cost + spare.get(dimension, 0.0)
+            if cost <= bucket.limit < need:
+                need = bucket.limit  # what is spared must not keep out what only just fits
+            wait_s = bucket.wait_s(need, now, self._margin_s)
             if wait_s > longest.wait_s:
                 longest = Decision(False, wait_s, dimension, bucket.limit, bucket.level)
         return longest

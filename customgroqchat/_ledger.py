@@ -1,0 +1,305 @@
+"""The ledger of one scope: what is set aside, settled and corrected, and when the next may go.
+
+It is told what happens and tells the store. It has no lock and reads no clock: the rate limit
+handler has both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ._bucket import BucketState, Mark
+from ._calls import Call
+from ._forecast import wait_for
+from ._limit_book import LimitBook, Scope, is_conclusive
+from ._oversize import check_fits
+from ._pricing import Demand, Usage
+from ._reconciliation import Correction, from_headers, from_refusal, in_use, most_left
+from .exceptions import RateLimitError, RequestTooLargeError
+from .stores import Decision, Store
+
+# How many times the room that others were seen to need is left to them.
+_FOREIGN_SHARE = {"greedy": 0.0, "balanced": 1.5, "polite": 3.0}
+_POLITE_SHARE = 0.1
+# Gaps that are not put down to others: of a limit, and at least (other units, tokens).
+_NOISE = 0.001
+_NOISE_AT_LEAST = (1.5, 8.0)
+_LONGEST_HOLD_S = 60.0
+# With many requests on their way, answers are compared with the levels no more often than this.
+_MANY = 8
+_SELDOM_S = 0.02
+_FIRST_ALONE = "the first request goes ahead, to learn what is left of the limits"
+
+
+class Hold(NamedTuple):
+    """An announced wait, in which nothing is sent.
+
+    Attributes:
+        until_s: Its end.
+        dimension: The limit that it is for, or None.
+    """
+
+    until_s: float
+    dimension: str | None
+
+
+class Ledger:
+    """What is known of one account and model, and its part of the store."""
+
+    def __init__(self, scope: Scope, book: LimitBook, store: Store) -> None:
+        self.scope = scope
+        self._book = book
+        self._store = store
+        self.state = book.open(scope)
+        self._hold = Hold(-math.inf, None)
+        self._reconciled_s = -math.inf
+        self._withheld = 0.0  # tokens that were not given back, in case the service does not either
+
+    # --- before a request is sent -----------------------------------------------------------
+
+    def reserve(self, demand: Demand, serial: int, now: float) -> Call | Decision:
+        """Set aside what a request costs, in all buckets or in none.
+
+        Raises:
+            TokenLimitExceededException: it can never fit.
+        """
+        state = self.state
+        start_wait_s = 0.0 if self._policy == "greedy" else state.start_wait_s(now)
+        if start_wait_s:
+            return Decision(False, start_wait_s, reason=_FIRST_ALONE)
+        costs = state.costs(demand)
+        spare = self._spare(costs, demand, now)
+        decision = self._store.reserve(self.scope, costs, spare)
+        probe = decision.dimension if decision.dimension in state.rungs else None
+        if probe is not None:
+            only_unproven = decision.level >= costs[probe]
+            if only_unproven or not state.may_probe(probe, now):  # an answer comes before that
+                wait_s = min(decision.wait_s, state.blind_s or 1.0)
+                return Decision(False, wait_s, reason=f"a request tries whether {probe} is larger")
+            decision = self._store.reserve(self.scope, costs, {**spare, probe: -math.inf})
+        if not decision.admitted:
+            check_fits(self.scope.model, state, demand)
+            return decision
+        call = self._begun(Call(serial, costs, now), demand, decision.marks)
+        if probe is not None and is_conclusive(call, probe, state.rungs[probe]):
+            call.probe = probe
+        return call
+
+    def forecast(self, demand: Demand, requests: int, tokens: float, now: float) -> Decision:
+        """Tell when a request would probably pass behind others that take so much together."""
+        amounts = dict(self.state.costs(demand))
+        for names, before in ((("RPM", "RPD"), requests), (("TPM", "TPD"), tokens)):
+            for name in names:
+                amounts[name] = amounts.get(name, 0.0) + before
+        buckets = self.buckets()
+        # What is on its way will give back what it does not use.
+        relieved = {
+            name: bucket._replace(level=bucket.level + self.state.relief(name))
+            for name, bucket in buckets.items()
+        }
+        wait_s, dimension = wait_for(amounts, relieved)
+        if self._hold.until_s - now > wait_s:
+            wait_s, dimension = self._hold.until_s - now, self._hold.dimension
+        if not wait_s:
+            return Decision(True)
+        bucket = buckets.get(dimension or "")
+        if bucket is None:
+            return Decision(False, wait_s)
+        return Decision(False, wait_s, dimension, bucket.limit, bucket.level)
+
+    # --- the ends of a reservation ------------------------------------------------------------
+
+    def settle(self, call: Call, demand: Demand, usage: Usage, now: float) -> None:
+        """Replace what was set aside by what was used, and believe what the answer says."""
+        state = self.state
+        if not state.end(call, now):
+            return
+        used = usage.costs()
+        call.used = used["TPM"]
+        call.miscounted = float(call.prompt - usage.prompt)
+        # By the rule that was in force: the answer may be what changes it.
+        final = self._final(call, used)
+        amounts = {
+            name: reserved - final[name]
+            for name, reserved in call.costs.items()
+            if name in final and reserved != final[name]
+        }
+        after = self._store.settle(self.scope, amounts)
+        state.learner.ended(call, call.costs.get("TPM", 0.0), now, released=False)
+        state.pricing.learn(demand, usage)
+        self._reconcile(call, after, now)
+        state.passed(call)
+        self._book.climb(self.scope, state, call)
+        state.calls.tidy()
+
+    def release(self, call: Call, now: float) -> None:
+        """Give all of it back: the service charged nothing."""
+        if self.state.end(call, now):
+            call.released = True
+            self.state.learner.ended(call, call.costs.get("TPM", 0.0), now, released=True)
+            self._store.settle(self.scope, call.costs)
+            self.state.forget_sent(call)
+            self.state.calls.tidy()
+
+    def keep(self, call: Call, now: float) -> None:
+        """Leave it charged: the service may have done the work."""
+        if self.state.end(call, now):
+            self.state.learner.ended(call, call.costs.get("TPM", 0.0), now, released=False)
+            if call.later:
+                self._store.settle(self.scope, dict.fromkeys(("TPM", "TPD"), -call.later))
+            self.state.calls.tidy()
+
+    def refused(
+        self, call: Call, error: RateLimitError | RequestTooLargeError, now: float
+    ) -> Mapping[str, int]:
+        """Give back, and adopt the limit, level and wait of a refusal; return news of limits."""
+        self.state.heard = True
+        news: Mapping[str, int] = {}
+        if error.dimension and error.limit:
+            told = {error.dimension: error.limit}
+            news = self._book.learn(self.scope, self.state, told, call.serial)
+        if error.dimension in ("TPM", "TPD") and error.requested:
+            self.state.learner.priced(call, error.requested, self.state.calls)
+        self.release(call, now)
+        if isinstance(error, RateLimitError) and error.dimension and error.used is not None:
+            self._adopt_level(call, error.dimension, error.used, now)
+        if isinstance(error, RateLimitError) and error.retry_after:
+            self._hold_back(error, error.retry_after, now)
+        return news
+
+    # --- questions ------------------------------------------------------------------------------
+
+    def buckets(self) -> dict[str, BucketState]:
+        """Return the bucket of every known limit, as it stands."""
+        limits, rungs = self.state.limits, self.state.rungs
+        return {
+            name: bucket
+            for name, bucket in self._store.snapshot(self.scope).items()
+            if name in limits and name not in rungs
+        }
+
+    def prediction(self, call: Call) -> dict[str, float]:
+        """Return the levels that the headers of a request's answer should tell."""
+        limits = self.state.limits
+        levels = {
+            name: limits[name].limit - mark.used
+            for name, mark in call.marks.items()
+            if name in ("RPD", "TPM", "ASH") and name in limits
+        }
+        if "TPM" in levels:
+            levels["TPM"] += call.held.get(self.state.learner.number, 0.0)
+        return levels
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    @property
+    def _policy(self) -> str:
+        return self._book.config.policy
+
+    def _begun(self, call: Call, demand: Demand, marks: Mapping[str, Mark]) -> Call:
+        pricing = self.state.pricing
+        call.prompt, call.prompt_at_least = pricing.prompt(demand)
+        call.cap, call.expected = demand.output_cap, pricing.longest_output()
+        call.marks = marks
+        call.later = pricing.charged_later(demand, call.costs.get("TPM", 0.0), self.state.limits)
+        call.relief = {
+            name: call.costs[name] - amount
+            for name, amount in pricing.typical(demand).items()
+            if call.costs.get(name, 0.0) > amount
+        }
+        self.state.begin(call, call.costs.get("TPM", 0.0), call.sent_s)
+        return call
+
+    def _spare(self, costs: Mapping[str, float], demand: Demand, now: float) -> dict[str, float]:
+        """Return what the buckets must hold beyond the costs: for answers, and for others."""
+        state, share = self.state, _FOREIGN_SHARE[self._policy]
+        held = state.held_for_answers()
+        spare = dict.fromkeys(("TPM", "TPD"), held) if held else {}
+        unproven = state.unproven()
+        if unproven:
+            spare["RPM"] = unproven
+        if not state.learner.prices_rise:
+            for name, charged in demand.told.items():
+                spare[name] = spare.get(name, 0.0) + charged - costs[name]
+        for name, foreign in state.foreign.items():
+            if share and name in state.limits:
+                room = share * foreign.headroom(now, state.blind_s)
+                spare[name] = spare.get(name, 0.0) + min(room, state.limits[name].limit / 2)
+        if self._policy == "polite":
+            for name, known in state.limits.items():
+                spare[name] = spare.get(name, 0.0) + _POLITE_SHARE * known.limit
+        return spare
+
+    def _final(self, call: Call, used: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what stays charged, by dimension: all of it, unless the service gives back."""
+        learner = self.state.learner
+        charge = call.charges.get(learner.number)
+        if learner.rule.refunds or charge is None or "TPM" not in self.state.told:
+            return used
+        kept = learner.rule.final(charge - call.miscounted, used["TPM"])
+        self._withheld += kept - used["TPM"]
+        return {**used, "TPM": kept, "TPD": kept}
+
+    def _reconcile(self, call: Call, after: Mapping[str, Mark], now: float) -> None:
+        """Correct the levels by what the headers of an answer said."""
+        state = self.state
+        if not call.told or not state.calls.is_remembered(call) or self._is_too_busy(now):
+            return
+        self._reconciled_s = now
+        state.answered_after(now - call.sent_s)
+        header, known = call.told.get("TPM"), state.limits.get("TPM")
+        if header is not None and known is not None and header.limit == known.limit:
+            state.learner.told(call, in_use("TPM", header), state.calls, now)
+            self._give_back_withheld()
+        for correction in from_headers(state, call, after, now):
+            self._apply(correction, now)
+        state.levelled.update(call.told)
+
+    def _give_back_withheld(self) -> None:
+        """Give back what the service has turned out to give back, where no header shows it."""
+        if self._withheld and self.state.learner.rule.refunds:
+            self._store.settle(self.scope, {"TPD": self._withheld})
+            self._withheld = 0.0
+
+    def _is_too_busy(self, now: float) -> bool:
+        """Whether so much is on its way that the next answer will tell the same, soon enough."""
+        return (
+            len(self.state.calls.open) > _MANY
+            and now - self._reconciled_s < _SELDOM_S
+            and not self.state.learner.is_new
+        )
+
+    def _apply(self, correction: Correction, now: float) -> None:
+        dimension, mark, lowest, highest, is_firm = correction
+        shift = self._store.observe(self.scope, dimension, mark, lowest, highest)
+        limit = self.state.limits[dimension].limit
+        noise = max(_NOISE_AT_LEAST[dimension == "TPM"], _NOISE * limit)
+        if dimension in self.state.levelled and shift < -noise:
+            self.state.foreign_of(dimension).saw(-shift, now)
+        if is_firm:
+            self._store.observe(self.scope, dimension, mark, lowest, lowest)
+
+    def _adopt_level(self, call: Call, dimension: str, used: int, now: float) -> None:
+        """Believe what a refusal says was in use."""
+        correction = from_refusal(self.state, call, dimension, used, now)
+        if correction is not None:
+            self._apply(correction, now)
+        mark = self._store.settle(self.scope, {}).get(dimension)
+        if mark is not None:
+            left = self.state.limits[dimension].limit - mark.used
+            too_low = most_left(self.state, call, dimension, used, now) - left
+            self._store.observe(self.scope, dimension, mark, -math.inf, too_low)
+
+    def _hold_back(self, error: RateLimitError, wait_s: float, now: float) -> None:
+        """Send nothing within an announced wait.
+
+        A long one binds the refused request only, whose price is known by now, and not a small
+        one for which there is room: for that the level has been adopted.
+        """
+        is_exact = None not in (error.dimension, error.used, error.requested)
+        if wait_s <= _LONGEST_HOLD_S or not is_exact:
+            self._store.block(self.scope, wait_s, error.dimension)
+            if now + wait_s > self._hold.until_s:
+                self._hold = Hold(now + wait_s, error.dimension)

@@ -1,0 +1,37 @@
+"""What a caller may ask of this client, beside what the service is asked. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._ordering import Priority
+from ._types import Timeout
+
+
+@dataclass(frozen=True)
+class RequestOptions:
+    """What a caller asks of this client; nothing of it is sent.
+
+    Attributes:
+        priority: ``"high"``, ``"normal"``, ``"low"``, or an integer; smaller is sooner.
+        max_wait: Seconds that the request may wait before it is sent; None waits without bound.
+        timeout: Seconds, one number or (connect, read); None takes the configured one.
+        tag: A name for a group of requests: they share a turn, and can be cancelled together.
+        wait_for_room: If the queue is full, wait for room as long as ``max_wait`` allows; else
+            raise at once.
+        deadline: Seconds in which the request shall have ended, with waiting and sending; None
+            leaves it to the other two.
+    """
+
+    priority: Priority = "normal"
+    max_wait: float | None = None
+    timeout: Timeout = None
+    tag: str | None = None
+    wait_for_room: bool = True
+    deadline: float | None = None
+
+    @property
+    def longest_wait_s(self) -> float | None:
+        """Seconds that it may wait before it is sent, by whichever bound is the shorter."""
+        bounds = [bound for bound in (self.max_wait, self.deadline) if bound is not None]
+        return min(bounds, default=None)

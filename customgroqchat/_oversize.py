@@ -1,0 +1,75 @@
+"""What no wait can help: requests that are larger than a whole bucket. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from ._pricing import Demand
+from ._scope_state import ScopeState
+from .exceptions import TokenLimitExceededException
+
+_GENEROUS = 4
+_TOKENS = ("TPM", "TPD", "OTPM")
+
+
+def check_fits(model: str, state: ScopeState, demand: Demand) -> None:
+    """Refuse a request that is larger than one of the buckets.
+
+    Raises:
+        TokenLimitExceededException: with the arithmetic in its message and attributes.
+    """
+    costs = state.costs(demand)
+    for dimension, cost in costs.items():
+        known = state.limits.get(dimension)
+        if known is not None and cost > known.limit:
+            prompt, _ = state.pricing.prompt(demand)
+            raise _too_large(model, prompt, dimension, known.limit, cost)
+
+
+def fitted_cap(
+    model: str, state: ScopeState, demand: Demand, at_most: int | None
+) -> tuple[int, str]:
+    """Return a cap with which a request passes, and a word on why so much.
+
+    Four times what answers are expected to take, if that fits into every bucket beside the prompt.
+
+    Raises:
+        TokenLimitExceededException: there is no room for any answer.
+    """
+    prompt, _ = state.pricing.prompt(demand)
+    cap = _GENEROUS * state.pricing.output(demand._replace(output_cap=None))
+    why = f"{_GENEROUS} times the answers that are expected"
+    if at_most is not None and at_most < cap:
+        cap, why = at_most, "the size of the model"
+    for name in _TOKENS:
+        known = state.limits.get(name)
+        if known is None:
+            continue
+        room = known.limit - (0 if name == "OTPM" else prompt)
+        if room < 1:
+            raise _too_large(model, prompt, name, known.limit, prompt + 1)
+        if room < cap:
+            cap, why = room, f"the {name} limit of {known.limit}"
+    if cap < 1:
+        raise _too_large(model, prompt, "context_window", prompt + cap, prompt + 1)
+    return cap, why
+
+
+def _too_large(
+    model: str, prompt: int, dimension: str, limit: int, amount: float
+) -> TokenLimitExceededException:
+    cost = math.ceil(amount)
+    output = cost - prompt
+    return TokenLimitExceededException(
+        f"The request needs {cost} tokens ({prompt} for the prompt and "
+        f"{max(0, output)} for the answer), more than the whole {dimension} limit of {limit} "
+        f"of {model}: no wait can help.",
+        dimension=dimension,
+        limit=limit,
+        requested=cost,
+        prompt_tokens=prompt,
+        model=model,
+        hint=f"Lower max_completion_tokens by {cost - limit} or shorten the messages."
+        if output >= cost - limit
+        else f"Shorten the messages by {cost - limit} tokens.",
+    )

@@ -1,0 +1,87 @@
+"""The threads of a queue manager: its dispatcher, its workers, and those that call callbacks."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Protocol
+
+from ._clock import Clock, Signal
+
+# Callbacks have threads of their own, made as they are needed: they may block, or call the client
+# and wait for its workers, or for one another.
+_CALLBACK_THREADS = 256
+
+
+class Stepper(Protocol):
+    """What the dispatcher's thread looks at again and again."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is nothing more to do, ever."""
+
+    def step(self) -> float | None:
+        """Do all that is due now; return the instant of the next thing, or None."""
+
+
+class QueueThreads:
+    """Made with the first job; not thread-safe.
+
+    Attributes:
+        workers: Where jobs run, or None before the start.
+        callers: Where callbacks run, or None before the start.
+    """
+
+    def __init__(self) -> None:
+        self.workers: Executor | None = None
+        self.callers: Executor | None = None
+        self._finalizer: weakref.finalize[[], Stepper] | None = None
+
+    def start(self, stepper: Stepper, max_workers: int, changed: Signal, clock: Clock) -> None:
+        """Make them, once; the dispatcher steps whenever something has changed."""
+        if self.workers is not None:
+            return
+        threading.Thread(
+            target=_dispatch,
+            args=(weakref.ref(stepper), changed, clock),
+            name="customgroqchat-dispatcher",
+            daemon=True,
+        ).start()
+        # The dispatcher holds the manager only while it steps, and is woken when it is gone.
+        self._finalizer = weakref.finalize(stepper, changed.give)
+        self._finalizer.atexit = False
+        self.workers = ThreadPoolExecutor(max_workers, "customgroqchat-worker")
+        self.callers = ThreadPoolExecutor(_CALLBACK_THREADS, "customgroqchat-callback")
+
+    def work(self, function: Callable[..., None], *args: Any) -> None:
+        """Have a worker call the function; raises RuntimeError if that cannot be."""
+        assert self.workers is not None
+        self.workers.submit(function, *args)
+
+    def call(self, call_back: Callable[[], None]) -> None:
+        """Have a thread of their own call the callbacks of a job, or else this one."""
+        try:
+            assert self.callers is not None
+            self.callers.submit(call_back)
+        except RuntimeError:  # shut down by close(), or by the interpreter's end
+            call_back()
+
+    def shutdown(self) -> None:
+        """Let them end when they have done what they were given; does not block."""
+        for executor in (self.workers, self.callers):
+            if executor is not None:
+                executor.shutdown(wait=False)
+
+    def forget(self) -> None:
+        """In a forked child: the parent's dispatcher, who would be woken, is not here."""
+        if self._finalizer is not None:
+            self._finalizer.detach()
+
+
+def _dispatch(reference: weakref.ref[Stepper], changed: Signal, clock: Clock) -> None:
+    while (stepper := reference()) is not None and not stepper.closed:
+        next_s = stepper.step()
+        del stepper
+        changed.wait(None if next_s is None else next_s - clock.monotonic())
