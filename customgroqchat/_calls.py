@@ -45,7 +45,7 @@ class Call:
         probe: The dimension in which it tries a guessed limit, or None.
         released: Whether the service charged nothing for it.
         later: The tokens that it will take beyond those set aside.
-        relief: What it will probably give back, by dimension.
+        relief: The tokens that it will probably give back.
         overlaps: What else was on its way around its admission, once that has been looked up.
     """
 
@@ -93,7 +93,7 @@ class Call:
         self.probe: str | None = None
         self.released = False
         self.later = 0.0
-        self.relief: Mapping[str, float] = {}
+        self.relief = 0.0
         self.overlaps: list[Overlap] | None = None
 
     def delay_s(self, now: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 
@@ -20,11 +21,14 @@ class OutputExpectation:
     Not thread-safe: its owner has the lock.
     """
 
-    __slots__ = ("_first_guess", "_recent")
+    __slots__ = ("_first_guess", "_high", "_longest", "_recent", "_typical")
 
     def __init__(self, first_guess: int) -> None:
         self._first_guess = first_guess
         self._recent: deque[int] = deque(maxlen=_REMEMBERED)
+        self._high = first_guess
+        self._typical = float(first_guess)
+        self._longest = 1
 
     @property
     def is_known(self) -> bool:
@@ -33,26 +37,25 @@ class OutputExpectation:
 
     def learn(self, tokens: int) -> None:
         """Take note of the output tokens of one answer."""
-        self._recent.append(tokens)
+        recent = self._recent
+        recent.append(tokens)
+        ordered = sorted(recent)
+        high = ordered[min(len(ordered) - 1, int(len(ordered) * _QUANTILE))]
+        self._high = high if self.is_known else max(high, self._first_guess)
+        self._typical = sum(ordered) / len(ordered)
+        self._longest = max(1, *itertools.islice(reversed(recent), _LATEST))
 
     def tokens(self) -> int:
         """Return the output tokens to expect, at most."""
-        if not self._recent:
-            return self._first_guess
-        ordered = sorted(self._recent)
-        high = ordered[min(len(ordered) - 1, int(len(ordered) * _QUANTILE))]
-        return high if self.is_known else max(high, self._first_guess)
+        return self._high
 
     def typical(self) -> float:
         """Return the output tokens to expect on average."""
-        if not self._recent:
-            return float(self._first_guess)
-        return sum(self._recent) / len(self._recent)
+        return self._typical
 
     def longest(self) -> int:
         """Return the longest of the latest answers, at least 1: what the service goes by."""
-        latest = list(self._recent)[-_LATEST:]
-        return max(latest, default=1) or 1
+        return self._longest
 
 
 class PromptCalibration:
@@ -81,6 +84,8 @@ class PromptCalibration:
 
     def at_most(self, counted: int) -> int:
         """Return what the service will probably count at most."""
+        if self._highest == 1.0:
+            return counted
         return math.ceil(round(counted * self._highest, 6))
 
     def at_least(self, counted: int) -> int:

@@ -27,7 +27,7 @@ _POLITE_SHARE = 0.1
 _NOISE = 0.001
 _NOISE_AT_LEAST = (1.5, 8.0)
 _LONGEST_HOLD_S = 60.0
-# With many requests on their way, answers are compared with the levels no more often than this.
+# Where answers follow each other closely, they are compared with the levels no more often.
 _MANY = 8
 _SELDOM_S = 0.02
 _FIRST_ALONE = "the first request goes ahead, to learn what is left of the limits"
@@ -96,7 +96,9 @@ class Ledger:
         buckets = self.buckets()
         # What is on its way will give back what it does not use.
         relieved = {
-            name: bucket._replace(level=bucket.level + self.state.relief(name))
+            name: bucket._replace(level=bucket.level + self.state.relief)
+            if name in ("TPM", "TPD")
+            else bucket
             for name, bucket in buckets.items()
         }
         wait_s, dimension = wait_for(amounts, relieved)
@@ -140,7 +142,8 @@ class Ledger:
             call.released = True
             self.state.learner.ended(call, call.costs.get("TPM", 0.0), now, released=True)
             self._store.settle(self.scope, call.costs)
-            self.state.forget_sent(call)
+            if self.state.rungs:
+                self.state.forget_sent(call)
             self.state.calls.tidy()
 
     def keep(self, call: Call, now: float) -> None:
@@ -203,34 +206,34 @@ class Ledger:
         call.prompt, call.prompt_at_least = pricing.prompt(demand)
         call.cap, call.expected = demand.output_cap, pricing.longest_output()
         call.marks = marks
-        call.later = pricing.charged_later(demand, call.costs.get("TPM", 0.0), self.state.limits)
-        call.relief = {
-            name: call.costs[name] - amount
-            for name, amount in pricing.typical(demand).items()
-            if call.costs.get(name, 0.0) > amount
-        }
-        self.state.begin(call, call.costs.get("TPM", 0.0), call.sent_s)
+        tokens = call.costs.get("TPM", 0.0)
+        call.later = pricing.charged_later(demand, tokens, self.state.limits)
+        call.relief = max(0.0, tokens - pricing.typical_tokens(demand))
+        self.state.begin(call, tokens, call.sent_s)
         return call
 
-    def _spare(self, costs: Mapping[str, float], demand: Demand, now: float) -> dict[str, float]:
+    def _spare(self, costs: Mapping[str, float], demand: Demand, now: float) -> Mapping[str, float]:
         """Return what the buckets must hold beyond the costs: for answers, and for others."""
-        state, share = self.state, _FOREIGN_SHARE[self._policy]
-        held = state.held_for_answers()
-        spare = dict.fromkeys(("TPM", "TPD"), held) if held else {}
-        unproven = state.unproven()
-        if unproven:
-            spare["RPM"] = unproven
-        if not state.learner.prices_rise:
-            for name, charged in demand.told.items():
-                spare[name] = spare.get(name, 0.0) + charged - costs[name]
-        for name, foreign in state.foreign.items():
-            if share and name in state.limits:
-                room = share * foreign.headroom(now, state.blind_s)
-                spare[name] = spare.get(name, 0.0) + min(room, state.limits[name].limit / 2)
-        if self._policy == "polite":
-            for name, known in state.limits.items():
-                spare[name] = spare.get(name, 0.0) + _POLITE_SHARE * known.limit
+        state = self.state
+        held, unproven = state.held_for_answers(), state.unproven()
+        spare = {"TPM": held, "TPD": held, "RPM": unproven}
+        if demand.told and not state.learner.prices_rise:
+            for name, told in demand.told.items():
+                spare[name] = spare.get(name, 0.0) + told - costs[name]
+        if state.foreign or self._policy == "polite":
+            for name, left in self._left_to_others(now).items():
+                spare[name] = spare.get(name, 0.0) + left
         return spare
+
+    def _left_to_others(self, now: float) -> dict[str, float]:
+        state, times = self.state, _FOREIGN_SHARE[self._policy]
+        share = _POLITE_SHARE if self._policy == "polite" else 0.0
+        left = {name: share * known.limit for name, known in state.limits.items()}
+        for name, foreign in state.foreign.items():
+            if name in left:
+                room = times * foreign.headroom(now, state.blind_s)
+                left[name] += min(room, state.limits[name].limit / 2)
+        return left
 
     def _final(self, call: Call, used: Mapping[str, float]) -> Mapping[str, float]:
         """Return what stays charged, by dimension: all of it, unless the service gives back."""
@@ -245,7 +248,7 @@ class Ledger:
     def _reconcile(self, call: Call, after: Mapping[str, Mark], now: float) -> None:
         """Correct the levels by what the headers of an answer said."""
         state = self.state
-        if not call.told or not state.calls.is_remembered(call) or self._is_too_busy(now):
+        if not call.told or not state.calls.is_remembered(call) or self._may_wait(call, now):
             return
         self._reconciled_s = now
         state.answered_after(now - call.sent_s)
@@ -263,13 +266,16 @@ class Ledger:
             self._store.settle(self.scope, {"TPD": self._withheld})
             self._withheld = 0.0
 
-    def _is_too_busy(self, now: float) -> bool:
-        """Whether so much is on its way that the next answer will tell the same, soon enough."""
-        return (
-            len(self.state.calls.open) > _MANY
-            and now - self._reconciled_s < _SELDOM_S
-            and not self.state.learner.is_new
-        )
+    def _may_wait(self, call: Call, now: float) -> bool:
+        """Whether the next answer will tell as much, soon enough.
+
+        That is so where answers follow each other closely, and nothing is scarce or many are out.
+        """
+        if now - self._reconciled_s >= _SELDOM_S or self.state.learner.is_new:
+            return False
+        mark, known = call.marks.get("TPM"), self.state.limits.get("TPM")
+        is_plenty = mark is not None and known is not None and mark.used < known.limit / 2
+        return is_plenty or len(self.state.calls.open) > _MANY
 
     def _apply(self, correction: Correction, now: float) -> None:
         dimension, mark, lowest, highest, is_firm = correction
@@ -277,7 +283,7 @@ class Ledger:
         limit = self.state.limits[dimension].limit
         noise = max(_NOISE_AT_LEAST[dimension == "TPM"], _NOISE * limit)
         if dimension in self.state.levelled and shift < -noise:
-            self.state.foreign_of(dimension).saw(-shift, now)
+            self.state.saw_others(dimension, -shift, now)
         if is_firm:
             self._store.observe(self.scope, dimension, mark, lowest, lowest)
 

@@ -18,11 +18,13 @@ def check_fits(model: str, state: ScopeState, demand: Demand) -> None:
     Raises:
         TokenLimitExceededException: with the arithmetic in its message and attributes.
     """
+    prompt, _ = state.pricing.prompt(demand)
+    if not demand.told and prompt + (demand.output_cap or 0) <= state.smallest_of_tokens:
+        return  # as nearly all do
     costs = state.costs(demand)
     for dimension, cost in costs.items():
         known = state.limits.get(dimension)
         if known is not None and cost > known.limit:
-            prompt, _ = state.pricing.prompt(demand)
             raise _too_large(model, prompt, dimension, known.limit, cost)
 
 

@@ -146,11 +146,16 @@ class Pricing:
         if demand.audio_s:
             return {"RPM": 1, "RPD": 1, "ASH": demand.audio_s, "ASD": demand.audio_s}
         prompt = self._prompts.typical(demand.prompt_tokens)
+        total = self.typical_tokens(demand)
+        output = total - prompt
+        return {"RPM": 1, "RPD": 1, "TPM": total, "TPD": total, "ITPM": prompt, "OTPM": output}
+
+    def typical_tokens(self, demand: Demand) -> float:
+        """Return the tokens that the request will probably have taken in the end."""
         output = self._expectation(demand.tag).typical()
         if demand.output_cap is not None:
             output = min(output, demand.output_cap)
-        total = prompt + output
-        return {"RPM": 1, "RPD": 1, "TPM": total, "TPD": total, "ITPM": prompt, "OTPM": output}
+        return self._prompts.typical(demand.prompt_tokens) + output
 
     def _expectation(self, tag: str | None) -> OutputExpectation:
         of_tag = self._outputs_by_tag.get(tag) if tag is not None else None

@@ -99,7 +99,7 @@ def _of_tokens(
     learner = state.learner
     if learner.number in call.held:
         yield _by_rule(state, call, learner.number, used, after, now)
-    if learner.is_new or state.foreign_of("TPM").is_active(now):
+    if learner.is_new or state.is_shared("TPM", now):
         plausible = [number for number in learner.plausible() if number in call.held]
         found = [_by_rule(state, call, number, used, after, now) for number in plausible]
         if found:

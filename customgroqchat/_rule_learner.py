@@ -47,17 +47,20 @@ class RuleLearner:
         self._rate = 0.0
         self._hits = 0
         self._judged = 0
+        self._possible: tuple[Rule, ...] | None = None  # looked up once after each change
 
     @property
     def rule(self) -> Rule:
         """The rule in force."""
         return RULES[self._number]
 
-    def possible_rules(self) -> list[Rule]:
+    def possible_rules(self) -> Sequence[Rule]:
         """Return the rules to reserve by: one for each way of charging that is not ruled out."""
-        worst = math.inf if self.is_new else self._scores[self._number] + _SURE
-        found = {RULES[n].charges: RULES[n] for n in self._followed if self._scores[n] <= worst}
-        return list(found.values())
+        if self._possible is None:
+            worst = math.inf if self.is_new else self._scores[self._number] + _SURE
+            found = {RULES[n].charges: RULES[n] for n in self._followed if self._scores[n] <= worst}
+            self._possible = tuple(found.values())
+        return self._possible
 
     @property
     def prices_rise(self) -> bool:
@@ -202,11 +205,13 @@ class RuleLearner:
     # --- inside ---------------------------------------------------------------------------
 
     def _choose(self, calls: Calls) -> None:
+        self._possible = None
         best = min(self._followed, key=lambda number: (self._scores[number], number))
         if self._scores[best] <= self._scores[self._number] - _LEAD:
             self._number, self._hits = best, 0
         if len(self._followed) > 1 and self._hits >= _CALM_AFTER and self._is_settled():
             self._followed = (self._number,)
+            self._possible = None
         elif len(self._followed) == 1 and self._hits == 0:
             self._follow_all(calls)
 
@@ -217,6 +222,7 @@ class RuleLearner:
     def _follow_all(self, calls: Calls) -> None:
         """Take up the other rules again, all from where the one in force stands."""
         self._followed = _ALL
+        self._possible = None
         self._used = [self._used[self._number]] * len(RULES)
         self._corrected = [0.0] * len(RULES)
         self._charged = [0.0] * len(RULES)

@@ -18,6 +18,7 @@ _UNSEEN_S = 0.25  # from the end of an answer until it is known here
 _ROUNDING_S = 1e-3  # who comes back after the wait that was told is not too early
 _MOST_DOUBLINGS = 5
 _BLIND_REQUESTS = 20
+_OF_TOKENS = ("TPM", "TPD", "ITPM", "OTPM")
 _SENT = 4_096  # requests whose time is remembered
 
 
@@ -33,6 +34,8 @@ class ScopeState:
         proven: The most that was in use, of those, when a request passed.
         heard: Whether the service has said anything yet.
         levelled: The dimensions whose level it has told.
+        relief: The tokens that the requests on their way will probably give back.
+        later: The tokens that they will be charged when they end.
         blind_s: How old the news of an answer is, as a rule.
     """
 
@@ -50,7 +53,8 @@ class ScopeState:
         self.heard = False
         self.levelled: set[str] = set()
         self.blind_s = 0.0
-        self._relief: dict[str, float] = {}
+        self.relief = 0.0
+        self.later = 0.0
         self._sent: deque[float] = deque(maxlen=_SENT)
         self._first_sent_s: float | None = None
 
@@ -73,14 +77,16 @@ class ScopeState:
             self._first_sent_s = now
         self.learner.sent(call, reserved, now)
         self.calls.begin(call)
-        self._relieve(call, 1.0)
+        self.relief += call.relief
+        self.later += call.later
         self._sent.append(now)
 
     def end(self, call: Call, now: float) -> bool:
         """Take note of its end; return False if it had ended before."""
         if not self.calls.end(call, now):
             return False
-        self._relieve(call, -1.0)
+        self.relief = max(0.0, self.relief - call.relief)
+        self.later = max(0.0, self.later - call.later) if self.calls.open else 0.0
         return True
 
     def forget_sent(self, call: Call) -> None:
@@ -108,7 +114,9 @@ class ScopeState:
 
         Of the limit that is tried, only so many more are sent at once than have passed before.
         """
-        rung = self.rungs.get("RPM", 0)
+        rung = self.rungs.get("RPM")
+        if rung is None:
+            return 0.0
         return max(0.0, rung - self.proven.get("RPM", 0.0) - _BLIND_REQUESTS)
 
     def requests_used(self, limit: int, now: float) -> float:
@@ -117,6 +125,12 @@ class ScopeState:
         for sent_s in self._sent:
             used, at = max(0.0, used - (sent_s - at) * limit / 60.0) + 1.0, sent_s
         return max(0.0, used - (now - at) * limit / 60.0)
+
+    @property
+    def smallest_of_tokens(self) -> float:
+        """The smallest bucket of tokens, of any kind."""
+        sizes = [known.limit for name, known in self.limits.items() if name in _OF_TOKENS]
+        return min(sizes, default=math.inf)
 
     def costs(self, demand: Demand) -> dict[str, float]:
         """Return what to set aside for a request in each dimension."""
@@ -128,27 +142,24 @@ class ScopeState:
         All of them would be too much where answers take long: the bucket would flow over. It is
         for those that may end before that is known here.
         """
-        later = [call.later for call in self.calls.open.values() if call.later]
-        if not later:
+        if not self.later:
             return 0.0
+        later = [call.later for call in self.calls.open.values() if call.later]
         ending = len(later) * min(1.0, _UNSEEN_S / max(self.blind_s, _UNSEEN_S))
-        return min(sum(later), max(later) * (1.0 + 2.0 * ending))
-
-    def relief(self, dimension: str) -> float:
-        """Return what the requests on their way will probably give back."""
-        return max(0.0, self._relief.get(dimension, 0.0))
+        return min(self.later, max(later) * (1.0 + 2.0 * ending))
 
     def answered_after(self, delay_s: float) -> None:
         """Take note of how long an answer took."""
         self.blind_s = max(delay_s, self.blind_s * _MEMORY + delay_s * (1.0 - _MEMORY))
 
-    def foreign_of(self, dimension: str) -> ForeignUsage:
-        """Return what is known of others' usage in a dimension."""
-        return self.foreign.setdefault(dimension, ForeignUsage())
+    def saw_others(self, dimension: str, amount: float, now: float) -> None:
+        """Take note of what others seem to have used in a dimension."""
+        self.foreign.setdefault(dimension, ForeignUsage()).saw(amount, now)
 
-    def _relieve(self, call: Call, sign: float) -> None:
-        for dimension, amount in call.relief.items():
-            self._relief[dimension] = self._relief.get(dimension, 0.0) + sign * amount
+    def is_shared(self, dimension: str, now: float) -> bool:
+        """Whether others have lately used what a dimension limits."""
+        foreign = self.foreign.get(dimension)
+        return foreign is not None and foreign.is_active(now)
 
 
 def _allowed_after(seconds: float) -> int:

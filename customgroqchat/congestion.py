@@ -26,6 +26,7 @@ from .exceptions import (
 
 _OVERLOAD_STATUS = frozenset({498, 503, 529})
 _PROBE_WAIT_S = 1.0
+_KEPT_KEYS = 16
 
 
 class Outcome(enum.Enum):
@@ -300,5 +301,6 @@ class CongestionControl:
                 self._forget_if_at_rest(end.slot.key, state)
 
     def _forget_if_at_rest(self, key: Hashable, state: _KeyState) -> None:
-        if state.is_at_rest:
+        # The next request of a few keys is not far; of many, most are not seen again.
+        if state.is_at_rest and len(self._states) > _KEPT_KEYS:
             del self._states[key]

@@ -127,7 +127,7 @@ def test_calls_that_take_long_against_what_the_bucket_holds(caps: bool, charging
     # Answers that are charged when they end may all end at once, and nobody knows when.
     assert result.own_429s <= (0 if caps and charging == "prompt+cap" else 8), result
     # How much they are charged, nobody knows before the first answers.
-    assert result.unused_s() <= 480.0 + 0.1 * result.seconds, (result.unused_s(), result)
+    assert result.unused_s() <= 480.0 + 0.15 * result.seconds, (result.unused_s(), result)
 
 
 @pytest.mark.parametrize("way_s", [(0.0, 0.0), (0.01, 0.15), (0.05, 0.5)])

@@ -87,7 +87,7 @@ def test_nothing_known_the_first_guess_is_expected() -> None:
 def test_what_is_charged_later_is_what_is_not_set_aside(rules: list[Rule], later: int) -> None:
     pricing, demand = taught(*[50] * 8), Demand(300, 200)
     set_aside = pricing.costs(demand, rules, {})["TPM"]
-    assert pricing.charged_later(demand, set_aside) == later
+    assert pricing.charged_later(demand, set_aside, {}) == later
 
 
 def test_without_a_cap_it_costs_no_more_than_the_smallest_bucket_holds() -> None:
@@ -176,11 +176,18 @@ def test_of_too_many_tags_the_one_not_seen_for_longest_is_forgotten() -> None:
 # --- audio, and what is typical ------------------------------------------------------------------
 
 
+def test_no_more_is_charged_later_than_the_smallest_bucket_holds() -> None:
+    pricing = Pricing(1_024)
+    limits = {"TPM": KnownLimit(6_000, "server"), "TPD": KnownLimit(100_000, "server")}
+    assert pricing.charged_later(Demand(5_900, None, 5_900), 5_950, limits) == 50
+    assert pricing.charged_later(Demand(5_900, None, 5_900), 6_000, limits) == 0
+
+
 def test_audio_takes_seconds_and_no_tokens() -> None:
     pricing, demand = taught(*[50] * 8), Demand(0, audio_s=12.5)
     expected = {"RPM": 1, "RPD": 1, "ASH": 12.5, "ASD": 12.5}
     assert pricing.costs(demand, BY_CAP, {}) == pricing.typical(demand) == expected
-    assert pricing.charged_later(demand, 0.0) == 0.0
+    assert pricing.charged_later(demand, 0.0, {}) == 0.0
 
 
 def test_what_is_typical_is_the_mean_of_prompts_and_answers() -> None:
@@ -208,6 +215,6 @@ def test_what_is_set_aside_and_what_is_charged_later_is_all_that_is_likely(
     pricing, demand = taught(*outputs), Demand(prompt, cap)
     for rule in RULES:
         set_aside = pricing.costs(demand, [rule], {})["TPM"]
-        later = pricing.charged_later(demand, set_aside)
+        later = pricing.charged_later(demand, set_aside, {})
         assert set_aside + later >= prompt + pricing.likely_output(demand)
         assert 0 <= later <= pricing.likely_output(demand)

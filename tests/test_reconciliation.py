@@ -126,7 +126,7 @@ def test_when_the_rules_are_known_it_is_not_firm_unless_others_are_about(scene: 
         scene.state.learner.told(call, used, scene.state.calls, 2.0 * number + 1.0)
     (found,) = scene.told(scene.send(16.0), 17.0, TPM=(6_000, 5_800))
     assert not found.is_firm
-    scene.state.foreign_of("TPM").saw(500.0, 17.0)
+    scene.state.saw_others("TPM", 500.0, 17.0)
     assert len(scene.told(scene.send(18.0), 19.0, TPM=(6_000, 5_800))) == 2
 
 

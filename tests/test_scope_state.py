@@ -119,13 +119,13 @@ def test_what_would_be_in_use_of_another_limit(
 
 def test_what_is_on_its_way_will_give_something_back(opened: Opened) -> None:
     state = opened.state
-    assert state.relief("TPM") == 0.0
-    first = opened.send(relief={"TPM": 300.0, "TPD": 300.0})
-    opened.send(relief={"TPM": 50.0})
-    assert (state.relief("TPM"), state.relief("TPD"), state.relief("RPM")) == (350.0, 300.0, 0.0)
+    assert state.relief == 0.0
+    first = opened.send(relief=300.0)
+    opened.send(relief=50.0)
+    assert state.relief == 350.0
     assert state.end(first, NOW + 1.0)
     assert not state.end(first, NOW + 2.0)
-    assert (state.relief("TPM"), state.relief("TPD")) == (50.0, 0.0)
+    assert state.relief == 50.0
 
 
 def test_room_is_left_for_answers_that_are_charged_when_they_end(opened: Opened) -> None:
@@ -160,7 +160,8 @@ def test_costs_are_those_of_the_dearest_rule_that_is_possible(opened: Opened) ->
 
 
 def test_others_are_known_by_dimension(opened: Opened) -> None:
-    foreign = opened.state.foreign_of("TPM")
-    foreign.saw(500.0, NOW)
-    assert opened.state.foreign_of("TPM") is foreign
-    assert not opened.state.foreign_of("RPD").is_active(NOW)
+    assert not opened.state.is_shared("TPM", NOW)
+    opened.state.saw_others("TPM", 500.0, NOW)
+    assert opened.state.is_shared("TPM", NOW)
+    assert not opened.state.is_shared("RPD", NOW)
+    assert not opened.state.is_shared("TPM", NOW + 3_600.0)

@@ -60,22 +60,13 @@ class MemoryStore:
             decision = self._decide(state, costs, spare, now)
             if not decision.admitted:
                 return decision
-            marks = {}
-            for dimension, bucket in state.buckets.items():
-                bucket.add(-costs.get(dimension, 0.0), now)
-                marks[dimension] = bucket.mark()
-            return Decision(True, marks=marks)
+            return Decision(True, marks=_added(state, costs, -1.0, now))
 
     def settle(self, scope: Hashable, amounts: Costs) -> Marks:
         """Return amounts to the buckets; negative ones are taken, whatever the level."""
         now = self._clock.monotonic()
         with self._lock:
-            state = self._scope(scope)
-            marks = {}
-            for dimension, bucket in state.buckets.items():
-                bucket.add(amounts.get(dimension, 0.0), now)
-                marks[dimension] = bucket.mark()
-            return marks
+            return _added(self._scope(scope), amounts, 1.0, now)
 
     def observe(
         self, scope: Hashable, dimension: str, mark: Mark, lowest: float, highest: float
@@ -134,3 +125,15 @@ class MemoryStore:
             if wait_s > longest.wait_s:
                 longest = Decision(False, wait_s, dimension, bucket.limit, bucket.level)
         return longest
+
+
+def _added(state: _Scope, amounts: Costs, sign: float, now: float) -> Marks:
+    marks = {}
+    for dimension, bucket in state.buckets.items():
+        amount = amounts.get(dimension)
+        if amount:
+            bucket.add(sign * amount, now)
+        else:
+            bucket.refill(now)
+        marks[dimension] = bucket.mark()
+    return marks
