@@ -59,24 +59,29 @@ class Ledger:
 
     # --- before a request is sent -----------------------------------------------------------
 
-    def reserve(self, demand: Demand, serial: int, now: float) -> Call | Decision:
+    def reserve(
+        self, demand: Demand, serial: int, now: float, patience_s: float = math.inf
+    ) -> Call | Decision:
         """Set aside what a request costs, in all buckets or in none.
+
+        Who cannot wait so long as it takes to find out what nobody knows yet, need not.
 
         Raises:
             TokenLimitExceededException: it can never fit.
         """
         state = self.state
         start_wait_s = 0.0 if self._policy == "greedy" else state.start_wait_s(now)
-        if start_wait_s:
+        if 0.0 < start_wait_s <= patience_s:
             return Decision(False, start_wait_s, reason=_FIRST_ALONE)
         costs = state.costs(demand)
         spare = self._spare(costs, demand, now)
         decision = self._store.reserve(self.scope, costs, spare)
         probe = decision.dimension if decision.dimension in state.rungs else None
         if probe is not None:
-            only_unproven = decision.level >= costs[probe]
-            if only_unproven or not state.may_probe(probe, now):  # an answer comes before that
-                wait_s = min(decision.wait_s, state.blind_s or 1.0)
+            has_room = decision.level >= costs[probe]
+            must_wait = spare[probe] > 0.0 if has_room else not state.may_probe(probe, now)
+            wait_s = min(decision.wait_s, state.blind_s or 1.0)  # until an answer comes
+            if must_wait and wait_s <= patience_s:
                 return Decision(False, wait_s, reason=f"a request tries whether {probe} is larger")
             decision = self._store.reserve(self.scope, costs, {**spare, probe: -math.inf})
         if not decision.admitted:
@@ -92,7 +97,8 @@ class Ledger:
         amounts = dict(self.state.costs(demand))
         for names, before in ((("RPM", "RPD"), requests), (("TPM", "TPD"), tokens)):
             for name in names:
-                amounts[name] = amounts.get(name, 0.0) + before
+                if before:
+                    amounts[name] = amounts.get(name, 0.0) + before
         buckets = self.buckets()
         # What is on its way will give back what it does not use.
         relieved = {
@@ -172,6 +178,10 @@ class Ledger:
             self._hold_back(error, error.retry_after, now)
         return news
 
+    def after_fork(self) -> None:
+        """Forget what is on its way: its answers come to the parent. It stays charged."""
+        self.state.after_fork()
+
     # --- questions ------------------------------------------------------------------------------
 
     def buckets(self) -> dict[str, BucketState]:
@@ -237,9 +247,12 @@ class Ledger:
 
     def _final(self, call: Call, used: Mapping[str, float]) -> Mapping[str, float]:
         """Return what stays charged, by dimension: all of it, unless the service gives back."""
-        learner = self.state.learner
+        learner, own = self.state.learner, self.state.limits.get("TPM")
         charge = call.charges.get(learner.number)
-        if learner.rule.refunds or charge is None or "TPM" not in self.state.told:
+        told = self.state.told.get("TPM")
+        if told is None or own is None or own.limit != told:  # it is no bucket of the service
+            return used
+        if learner.rule.refunds or charge is None:
             return used
         kept = learner.rule.final(charge - call.miscounted, used["TPM"])
         self._withheld += kept - used["TPM"]

@@ -13,19 +13,27 @@ from collections.abc import Iterable, Sequence
 from ._calls import Call, Calls, Overlap
 from ._charging import RULES, Rule
 
-_FORGETTING = 0.8  # of an old miss, at each answer
-_TOO_HIGH = 1.0
-_TOO_LOW = 0.4
-_WRONG_PRICE = 1.5
-_UNDERCOUNT = 0.03  # of a prompt that is only estimated
-_LEAD = 0.6  # by which another rule must be better to take over
-_PRIOR = 1.0  # levels have always been those of admission
-_CALM_AFTER = 24  # answers without a miss after which the other rules are no longer followed
-_ENOUGH = 5  # answers to rely on the scores
-_CLOSE = 0.5  # so much worse than the best, a rule may still be the true one
-
 _ALL = tuple(range(len(RULES)))
-_SURE = 1.0
+
+# A rule's score counts its misses, and forgets them.
+_FORGETTING = 0.8  # what is left of old misses after each answer
+_TOO_HIGH = 1.0  # the level was higher than the rule allows: nobody can have done that
+_TOO_LOW = 0.4  # it was lower: others can have done that
+_WRONG_PRICE = 1.5  # a refusal named another price than the rule's
+_PRIOR = 1.0  # a handicap, since levels have always been those of admission
+
+# What scores decide.
+_LEAD = 0.6  # by which another rule must be better to take over
+_CLOSE = 0.5  # so much worse than the best, a rule may still be the true one
+_SURE = 1.0  # so much worse than the one in force, a rule is ruled out
+_ENOUGH = 5  # answers to rely on scores at all
+_CALM_AFTER = 24  # answers without a miss after which the other rules are no longer followed
+
+# What is no miss: of the limit, in tokens at least, and of a prompt that is only estimated.
+_TOLERANCE = 0.002
+_TOLERANCE_AT_LEAST = 2.0
+_UNDERCOUNT = 0.03
+_PRICE_TOLERANCE = 0.05
 
 
 class RuleLearner:
@@ -118,6 +126,11 @@ class RuleLearner:
             elif call.used is not None:
                 self._use(number, _final(call, number, charge) - charge)
 
+    def forget_open(self) -> None:
+        """Forget what is under way; it stays charged."""
+        self._charged = [0.0] * len(RULES)
+        self._reserved = 0.0
+
     def told(self, call: Call, used: float, calls: Calls, now: float) -> None:
         """Judge the rules by what an answer said was in use. The call has ended."""
         self._judged += 1
@@ -148,7 +161,7 @@ class RuleLearner:
         self, number: int, error: tuple[float, float], expected: tuple[float, float]
     ) -> None:
         lowest, highest = error
-        tolerance = max(2.0, 0.002 * self._limit)
+        tolerance = max(_TOLERANCE_AT_LEAST, _TOLERANCE * self._limit)
         # Nobody can make the level higher than the rule says. Others can make it lower.
         missed = lowest > tolerance or highest < -tolerance
         weight = _TOO_HIGH if lowest > tolerance else _TOO_LOW * missed
@@ -262,7 +275,7 @@ def _is_price(call: Call, number: int, charged: float) -> bool:
     if RULES[number].charges == "expected":  # what it expects is not known exactly
         lowest = float(call.prompt_at_least)
         highest = math.inf if call.cap is None else call.prompt + call.cap
-    tolerance = max(2.0, 0.05 * call.prompt)
+    tolerance = max(_TOLERANCE_AT_LEAST, _PRICE_TOLERANCE * call.prompt)
     return lowest - tolerance <= charged <= highest + tolerance
 
 

@@ -94,6 +94,12 @@ class ScopeState:
         with contextlib.suppress(ValueError):
             self._sent.remove(call.sent_s)
 
+    def after_fork(self) -> None:
+        """Forget the requests on their way: their answers come to the parent."""
+        self.calls = Calls()
+        self.learner.forget_open()
+        self.relief = self.later = 0.0
+
     def may_probe(self, dimension: str, now: float) -> bool:
         """Whether another request may try the limit of a dimension.
 

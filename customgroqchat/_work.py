@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -94,6 +95,10 @@ class Work:
             self.give_up_s = self.born_s + options.longest_wait_s
         if options.deadline is not None:
             self.deadline_s = self.born_s + options.deadline
+
+    def patience_s(self, now: float) -> float:
+        """Return how long it may still wait."""
+        return math.inf if self.give_up_s is None else self.give_up_s - now
 
     def refit(self, fit: Fit) -> None:
         """Send another cap from now on."""

@@ -213,8 +213,9 @@ class _KeyState:
 class CongestionControl:
     """Admission to what is overloaded or down, by keys that have nothing to do with each other.
 
-    A key is anything hashable that fails as one, such as an address and a model. What is idle and
-    healthy takes no memory. All methods may be called from any thread, and none blocks.
+    A key is anything hashable that fails as one, such as an address and a model. Of what is idle
+    and healthy, only a few are remembered. All methods may be called from any thread, and none
+    blocks.
 
     Args:
         clock: Where time and chance come from.

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
+from . import _process
 from ._futures import Callback, result_of, tell
 from ._map import LONGEST_WAIT_S, Call, call_of, named_as_in_submit, outcomes
 from ._objects import ChatCompletion, TextCompletion
@@ -128,6 +129,7 @@ class GroqClient:
         }
         self._config_source = config
         self._reloading = threading.Lock()
+        _process.on_fork(self)
         self._config = ConfigLoader(config).load(**self._arguments)
         from ._assembly import assemble  # with the first client, and not with the package
 
@@ -432,8 +434,8 @@ class GroqClient:
             ``model``, ``context_window`` (tokens or None), ``max_completion_tokens`` (or None),
             and ``limits``: by dimension (``"RPM"``, ``"RPD"``, ``"TPM"``, ``"TPD"``, ...) a dict
             of ``limit``, ``remaining``, ``window_s`` and ``source``, which is ``"configured"``,
-            ``"server"``, or ``"preset"`` for a guess. A dimension that is not there is unlimited
-            or not known.
+            ``"server"``, or for a guess ``"remembered"`` or ``"preset"``. A dimension that is not
+            there is unlimited or not known.
 
         Raises:
             ModelNotFoundException: the configuration is strict and does not know the model.
@@ -459,7 +461,8 @@ class GroqClient:
 
         Models, limits, keys and addresses change for requests that are submitted later; what is
         queued or on its way is not disturbed. What the client was made of stays: workers, queue
-        size, ageing, timeout, retries, proxies, certificates and default headers. If the new
+        size, ageing, timeout, retries, proxies, certificates, default headers and the file of
+        remembered limits. If the new
         configuration is wrong, the old one stays.
 
         Raises:
@@ -500,6 +503,10 @@ class GroqClient:
 
     def __repr__(self) -> str:
         return f"GroqClient(base_url={self._config.base_url!r})"
+
+    def after_fork(self) -> None:
+        """In a forked child: a new lock, for a thread that is not there may hold the old one."""
+        self._reloading = threading.Lock()
 
     # --- inside ---------------------------------------------------------------------------
 

@@ -98,7 +98,8 @@ class RateLimitHandler:
         self._clock = clock or Clock()
         self._store: Store = store or MemoryStore(self._clock)
         self._book = LimitBook(config, self._store, self._clock, memory)
-        # Guards the ledgers. The store's lock is the only one that is taken under it.
+        # Guards the ledgers. Only the store's lock is taken under it and, when a model is used for
+        # the first time, that of the file of remembered limits.
         self._lock = threading.Lock()
         self._ledgers: dict[Scope, Ledger] = {}
         self._serial = itertools.count(1)
@@ -157,8 +158,16 @@ class RateLimitHandler:
 
     # --- the life of a reservation --------------------------------------------------------
 
-    def admit(self, scope: Scope, demand: Demand) -> Reservation | Decision:
+    def admit(
+        self, scope: Scope, demand: Demand, patience_s: float = math.inf
+    ) -> Reservation | Decision:
         """Set aside what the request costs, in all buckets or in none.
+
+        Args:
+            scope: The account and model.
+            demand: The request.
+            patience_s: How long it can wait. It is not made to wait for longer than that just so
+                that others may find out first what is not known yet.
 
         Returns:
             A reservation, or the decision that says what to wait for and how many seconds.
@@ -168,7 +177,7 @@ class RateLimitHandler:
         """
         with self._lock:
             serial, now = next(self._serial), self._clock.monotonic()
-            answer = self._ledger(scope).reserve(demand, serial, now)
+            answer = self._ledger(scope).reserve(demand, serial, now, patience_s)
         return Reservation(self, scope, demand, answer) if isinstance(answer, Call) else answer
 
     def forecast(
@@ -278,8 +287,10 @@ class RateLimitHandler:
             return self._ledger(scope).buckets()
 
     def after_fork(self) -> None:
-        """In a forked child: a new lock, for a thread that is not there may hold the old one."""
+        """In a forked child: a new lock, and nothing on its way; levels stay as they were."""
         self._lock = threading.Lock()
+        for ledger in self._ledgers.values():
+            ledger.after_fork()
 
     def _ledger(self, scope: Scope) -> Ledger:
         ledger = self._ledgers.get(scope)

@@ -211,7 +211,8 @@ class RequestHandler:
         if isinstance(slot, Hold):
             return Wait(slot.wait_s, reason=slot.reason)
         try:
-            answer = self._limiter.admit(work.scope, work.demand)
+            patience_s = work.patience_s(self._clock.monotonic())
+            answer = self._limiter.admit(work.scope, work.demand, patience_s)
         except BaseException:
             slot.release()
             raise
@@ -305,7 +306,7 @@ class RequestHandler:
 
     def _delay_s(self, work: Work, error: APIError, now: float) -> float | None:
         """Return the seconds until the next attempt, or None if there is none in time."""
-        left_s = math.inf if work.give_up_s is None else work.give_up_s - now
+        left_s = work.patience_s(now)
         if not waits_for_quota(error) or self._max_retries == 0:
             return self._api.retry_delay_s(error, work.retries, at_most_s=left_s)
         assert error.retry_after is not None

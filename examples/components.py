@@ -38,7 +38,8 @@ class Free:
 
 def main() -> None:
     with service() as connection:
-        config = ConfigLoader({MODEL: {"token_per_minute": 1_000}}).load(**connection)
+        loader = ConfigLoader({MODEL: {"token_per_minute": 1_000}})
+        config = loader.load(policy="greedy", **connection)  # no slow start, to see the arithmetic
         print("ConfigLoader:     limit", config.model(MODEL).token_per_minute, "tokens per minute")
 
         counter = TokenCounter()

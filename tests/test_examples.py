@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ LINES = {
     "components": "QueueManager:     DONE BY A WORKER",
     "conversation": "Model: You said: What is my name?",
     "parallel_map": "Kenya: You said: What is the capital of Kenya? Answer in one word",
+    "plan_and_tags": "HTTP 503, {'Retry-After': '",
     "priorities": "Waiting when the urgent ones came: {'high': ",
     "quickstart": "Answer: You said: What is the largest planet?",
 }
@@ -78,6 +80,20 @@ def test_urgent_calls_overtake_the_flood(outcomes: Mapping[str, Future[Outcome]]
     # All of the flood was queued before the first urgent one was; a slow machine sends some of it
     # in between.
     assert max(order.index(f"URGENT-{number}") for number in (1, 2, 3)) < 10
+
+
+def test_the_plan_names_the_limit_and_the_tags_take_turns(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["plan_and_tags"].result().stdout
+    assert re.search(r"^openai/gpt-oss-20b +20 .* RPM$", output, re.MULTILINE)
+    assert re.search(r"one more\? .* in [\d.]+ s, after \d+ requests in front of it", output)
+    (line,) = re.findall(r"^Order of the answers: (.*)$", output, re.MULTILINE)
+    order = line.split()
+    assert (order.count("batch"), order.count("web")) == (14, 6)
+    # All of the batch was queued before; without turns the web would come last.
+    last = len(order) - 1 - order[::-1].index("web")
+    assert order[:last].count("batch") < 12
 
 
 def test_the_conversation_forgets(outcomes: Mapping[str, Future[Outcome]]) -> None:

@@ -70,6 +70,15 @@ def test_while_its_answer_takes_long_twice_as_many_go_in_every_second(careful: L
     assert by_second == [1, 2, 4, 8, 16, 32]
 
 
+def test_who_cannot_wait_so_long_is_not_made_to(careful: Limiter) -> None:
+    careful.reserve(SMALL)
+    admit = careful.handler.admit
+    assert isinstance(admit(careful.scope, SMALL, 0.0), Reservation)
+    assert isinstance(admit(careful.scope, SMALL, 0.9), Reservation)
+    assert isinstance(admit(careful.scope, SMALL, 1.0), Decision)
+    assert isinstance(admit(careful.scope, Demand(59_990, 1), 0.0), Decision), "quota is quota"
+
+
 def test_who_ended_without_a_word_makes_room_for_the_next(careful: Limiter) -> None:
     for end in (careful.handler.keep, careful.handler.release):
         first = careful.reserve(SMALL)

@@ -11,6 +11,9 @@ from .._clock import Clock
 from .base import NOTHING, BucketState, Costs, Decision, Mark, Marks
 
 _ADMITTED = Decision(admitted=True)
+# Levels that headers tell are put right by every answer; others need more of a margin.
+_TOLD = frozenset({"TPM", "RPD", "ASH"})
+_LONGER = 2.5
 
 
 class _Scope:
@@ -29,7 +32,8 @@ class MemoryStore:
         clock: Where the time comes from.
         margin_s: Seconds' worth of refill that every admission holds back. Two requests do not
             take equally long to the server, and the one that overtakes finds less there than was
-            counted here. It costs this much of the bucket once, not a share of the rate.
+            counted here. It costs this much of the bucket once, not a share of the rate. Where no
+            header tells the level, two and a half times as much is held back.
     """
 
     def __init__(self, clock: Clock | None = None, margin_s: float = 0.1) -> None:
@@ -121,7 +125,8 @@ class MemoryStore:
             need = cost + spare.get(dimension, 0.0)
             if cost <= bucket.limit < need:
                 need = bucket.limit  # what is spared must not keep out what only just fits
-            wait_s = bucket.wait_s(need, now, self._margin_s)
+            margin_s = self._margin_s if dimension in _TOLD else _LONGER * self._margin_s
+            wait_s = bucket.wait_s(need, now, margin_s)
             if wait_s > longest.wait_s:
                 longest = Decision(False, wait_s, dimension, bucket.limit, bucket.level)
         return longest
