@@ -45,7 +45,6 @@ class Call:
         probe: The dimension in which it tries a guessed limit, or None.
         released: Whether the service charged nothing for it.
         later: The tokens that it will take beyond those set aside.
-        relief: The tokens that it will probably give back.
         overlaps: What else was on its way around its admission, once that has been looked up.
     """
 
@@ -66,7 +65,6 @@ class Call:
         "prompt",
         "prompt_at_least",
         "released",
-        "relief",
         "sent_s",
         "serial",
         "told",
@@ -93,8 +91,12 @@ class Call:
         self.probe: str | None = None
         self.released = False
         self.later = 0.0
-        self.relief = 0.0
         self.overlaps: list[Overlap] | None = None
+
+    @property
+    def tokens(self) -> float:
+        """The tokens that were set aside for it."""
+        return self.costs.get("TPM", 0.0)
 
     def delay_s(self, now: float) -> float:
         """Return how long it may have been under way before the service looked at it."""
@@ -192,6 +194,12 @@ class Calls:
                 yield Overlap(other, 0, int(other.sent_s >= since_s), True, True)
             elif other.ended_s >= since_s:
                 yield Overlap(other, 0, 0, True, False)
+
+    def reprice(self, dimension: str, charged: float) -> None:
+        """Take note that no more is charged for the open calls: no more will be given back."""
+        for call in self.open.values():
+            if call.costs.get(dimension, 0.0) > charged:
+                call.costs = {**call.costs, dimension: charged}
 
     def ended_since(self, instant_s: float) -> list[Call]:
         """Return the remembered calls that have ended since an instant."""

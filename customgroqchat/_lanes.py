@@ -194,6 +194,7 @@ class Job:
         level: Its priority as a number; smaller is sooner.
         born_s: When it was submitted, by the monotonic clock.
         give_up_s: The instant at which it is given up, unless it can go right then, or None.
+        bound: What the caller calls the bound of its waiting.
         runs: How often it was run.
 
     ``entry`` and ``start`` are the fair queue's; see :class:`Contender`.
@@ -203,6 +204,7 @@ class Job:
 
     __slots__ = (
         "born_s",
+        "bound",
         "entry",
         "future",
         "give_up_s",
@@ -237,6 +239,7 @@ class Job:
         self.model = model
         self.rank = 0.0
         self.give_up_s: float | None = None
+        self.bound = "max_wait"
         self.runs = 0
         self.state = State.QUEUED
         self.entry = 0

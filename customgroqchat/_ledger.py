@@ -10,11 +10,11 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ._bucket import BucketState, Mark
+from ._bucket import WINDOWS_S, BucketState, Mark
 from ._calls import Call
+from ._fitting import check_fits
 from ._forecast import wait_for
 from ._limit_book import LimitBook, Scope, is_conclusive
-from ._oversize import check_fits
 from ._pricing import Demand, Usage
 from ._reconciliation import Correction, from_headers, from_refusal, in_use, most_left
 from .exceptions import RateLimitError, RequestTooLargeError
@@ -27,14 +27,15 @@ _POLITE_SHARE = 0.1
 _NOISE = 0.001
 _NOISE_AT_LEAST = (1.5, 8.0)
 _LONGEST_HOLD_S = 60.0
+_SHORTEST_WAIT_S = 0.01
 # Where answers follow each other closely, they are compared with the levels no more often.
 _MANY = 8
 _SELDOM_S = 0.02
 _FIRST_ALONE = "the first request goes ahead, to learn what is left of the limits"
 
 
-class Hold(NamedTuple):
-    """An announced wait, in which nothing is sent.
+class Announced(NamedTuple):
+    """A wait that the service has announced, in which nothing is sent.
 
     Attributes:
         until_s: Its end.
@@ -48,14 +49,23 @@ class Hold(NamedTuple):
 class Ledger:
     """What is known of one account and model, and its part of the store."""
 
-    def __init__(self, scope: Scope, book: LimitBook, store: Store) -> None:
+    def __init__(
+        self, scope: Scope, book: LimitBook, store: Store, remembered: Mapping[str, int]
+    ) -> None:
         self.scope = scope
         self._book = book
         self._store = store
-        self.state = book.open(scope)
-        self._hold = Hold(-math.inf, None)
+        self.state = book.open(scope, remembered)
+        self._announced = Announced(-math.inf, None)
         self._reconciled_s = -math.inf
-        self._withheld = 0.0  # tokens that were not given back, in case the service does not either
+        # Tokens that were not given back, in case the service does not either.
+        self._withheld = 0.0
+        self._withheld_at_s = 0.0
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing is on its way, and nothing was ever heard."""
+        return not (self.state.heard or self.state.calls.open)
 
     # --- before a request is sent -----------------------------------------------------------
 
@@ -80,36 +90,50 @@ class Ledger:
         if probe is not None:
             has_room = decision.level >= costs[probe]
             must_wait = spare[probe] > 0.0 if has_room else not state.may_probe(probe, now)
-            wait_s = min(decision.wait_s, state.blind_s or 1.0)  # until an answer comes
+            # Until an answer comes; but never so short that asking again would be all that is done.
+            wait_s = min(decision.wait_s, max(_SHORTEST_WAIT_S, state.blind_s or 1.0))
             if must_wait and wait_s <= patience_s:
                 return Decision(False, wait_s, reason=f"a request tries whether {probe} is larger")
             decision = self._store.reserve(self.scope, costs, {**spare, probe: -math.inf})
         if not decision.admitted:
             check_fits(self.scope.model, state, demand)
+            assert decision.wait_s < math.inf, "what cannot fit has just been refused"
             return decision
         call = self._begun(Call(serial, costs, now), demand, decision.marks)
         if probe is not None and is_conclusive(call, probe, state.rungs[probe]):
             call.probe = probe
         return call
 
-    def forecast(self, demand: Demand, requests: int, tokens: float, now: float) -> Decision:
-        """Tell when a request would probably pass behind others that take so much together."""
+    def forecast(
+        self, demand: Demand, requests: int, tokens: float, now: float, *, hopeful: bool
+    ) -> Decision:
+        """Tell when a request would pass behind others that take so much together.
+
+        Probably; or, hopeful, at best: then nothing counts that is only guessed.
+        """
         amounts = dict(self.state.costs(demand))
+        mean = self.state.pricing.known_mean()
+        if mean:  # by now more is known than when the others were queued
+            tokens = requests * mean
+        elif hopeful:
+            tokens = 0.0
         for names, before in ((("RPM", "RPD"), requests), (("TPM", "TPD"), tokens)):
             for name in names:
                 if before:
                     amounts[name] = amounts.get(name, 0.0) + before
         buckets = self.buckets()
         # What is on its way will give back what it does not use.
+        relief = self.state.relief(mean, hopeful=hopeful)
         relieved = {
-            name: bucket._replace(level=bucket.level + self.state.relief)
-            if name in ("TPM", "TPD")
-            else bucket
+            name: bucket._replace(level=bucket.level + relief) if name in ("TPM", "TPD") else bucket
             for name, bucket in buckets.items()
         }
         wait_s, dimension = wait_for(amounts, relieved)
-        if self._hold.until_s - now > wait_s:
-            wait_s, dimension = self._hold.until_s - now, self._hold.dimension
+        if self._announced.until_s - now > wait_s:
+            wait_s, dimension = self._announced.until_s - now, self._announced.dimension
+        start_wait_s = 0.0 if hopeful or self._policy == "greedy" else self.state.start_wait_s(now)
+        if start_wait_s > wait_s:
+            return Decision(False, start_wait_s, reason=_FIRST_ALONE)
         if not wait_s:
             return Decision(True)
         bucket = buckets.get(dimension or "")
@@ -128,16 +152,17 @@ class Ledger:
         call.used = used["TPM"]
         call.miscounted = float(call.prompt - usage.prompt)
         # By the rule that was in force: the answer may be what changes it.
-        final = self._final(call, used)
+        final = self._final(call, used, now)
         amounts = {
             name: reserved - final[name]
             for name, reserved in call.costs.items()
             if name in final and reserved != final[name]
         }
-        after = self._store.settle(self.scope, amounts)
-        state.learner.ended(call, call.costs.get("TPM", 0.0), now, released=False)
+        state.learner.ended(call, now, released=False)
         state.pricing.learn(demand, usage)
+        after = self._store.settle(self.scope, amounts)
         self._reconcile(call, after, now)
+        call.overlaps = None  # or each call would keep all that were before it
         state.passed(call)
         self._book.climb(self.scope, state, call)
         state.calls.tidy()
@@ -146,7 +171,7 @@ class Ledger:
         """Give all of it back: the service charged nothing."""
         if self.state.end(call, now):
             call.released = True
-            self.state.learner.ended(call, call.costs.get("TPM", 0.0), now, released=True)
+            self.state.learner.ended(call, now, released=True)
             self._store.settle(self.scope, call.costs)
             if self.state.rungs:
                 self.state.forget_sent(call)
@@ -155,13 +180,17 @@ class Ledger:
     def keep(self, call: Call, now: float) -> None:
         """Leave it charged: the service may have done the work."""
         if self.state.end(call, now):
-            self.state.learner.ended(call, call.costs.get("TPM", 0.0), now, released=False)
+            self.state.learner.ended(call, now, released=False)
             if call.later:
                 self._store.settle(self.scope, dict.fromkeys(("TPM", "TPD"), -call.later))
             self.state.calls.tidy()
 
     def refused(
-        self, call: Call, error: RateLimitError | RequestTooLargeError, now: float
+        self,
+        call: Call,
+        demand: Demand,
+        error: RateLimitError | RequestTooLargeError,
+        now: float,
     ) -> Mapping[str, int]:
         """Give back, and adopt the limit, level and wait of a refusal; return news of limits."""
         self.state.heard = True
@@ -171,11 +200,13 @@ class Ledger:
             news = self._book.learn(self.scope, self.state, told, call.serial)
         if error.dimension in ("TPM", "TPD") and error.requested:
             self.state.learner.priced(call, error.requested, self.state.calls)
+            self.state.pricing.learn_price(demand, error.requested, self.state.learner.rule)
         self.release(call, now)
         if isinstance(error, RateLimitError) and error.dimension and error.used is not None:
-            self._adopt_level(call, error.dimension, error.used, now)
+            self._adopt_level(call, error, now)
         if isinstance(error, RateLimitError) and error.retry_after:
             self._hold_back(error, error.retry_after, now)
+        call.overlaps = None
         return news
 
     def after_fork(self) -> None:
@@ -216,10 +247,8 @@ class Ledger:
         call.prompt, call.prompt_at_least = pricing.prompt(demand)
         call.cap, call.expected = demand.output_cap, pricing.longest_output()
         call.marks = marks
-        tokens = call.costs.get("TPM", 0.0)
-        call.later = pricing.charged_later(demand, tokens, self.state.limits)
-        call.relief = max(0.0, tokens - pricing.typical_tokens(demand))
-        self.state.begin(call, tokens, call.sent_s)
+        call.later = pricing.charged_later(demand, call.tokens, self.state.limits)
+        self.state.begin(call)
         return call
 
     def _spare(self, costs: Mapping[str, float], demand: Demand, now: float) -> Mapping[str, float]:
@@ -245,7 +274,7 @@ class Ledger:
                 left[name] += min(room, state.limits[name].limit / 2)
         return left
 
-    def _final(self, call: Call, used: Mapping[str, float]) -> Mapping[str, float]:
+    def _final(self, call: Call, used: Mapping[str, float], now: float) -> Mapping[str, float]:
         """Return what stays charged, by dimension: all of it, unless the service gives back."""
         learner, own = self.state.learner, self.state.limits.get("TPM")
         charge = call.charges.get(learner.number)
@@ -255,7 +284,7 @@ class Ledger:
         if learner.rule.refunds or charge is None:
             return used
         kept = learner.rule.final(charge - call.miscounted, used["TPM"])
-        self._withheld += kept - used["TPM"]
+        self._withhold(kept - used["TPM"], now)
         return {**used, "TPM": kept, "TPD": kept}
 
     def _reconcile(self, call: Call, after: Mapping[str, Mark], now: float) -> None:
@@ -268,16 +297,24 @@ class Ledger:
         header, known = call.told.get("TPM"), state.limits.get("TPM")
         if header is not None and known is not None and header.limit == known.limit:
             state.learner.told(call, in_use("TPM", header), state.calls, now)
-            self._give_back_withheld()
+            self._give_back_withheld(now)
         for correction in from_headers(state, call, after, now):
             self._apply(correction, now)
         state.levelled.update(call.told)
 
-    def _give_back_withheld(self) -> None:
+    def _give_back_withheld(self, now: float) -> None:
         """Give back what the service has turned out to give back, where no header shows it."""
         if self._withheld and self.state.learner.rule.refunds:
+            self._withhold(0.0, now)
             self._store.settle(self.scope, {"TPD": self._withheld})
             self._withheld = 0.0
+
+    def _withhold(self, tokens: float, now: float) -> None:
+        """Keep tokens back, of which as many flow back by themselves as of the bucket."""
+        day = self.state.limits.get("TPD")
+        flowed_back = (now - self._withheld_at_s) * day.limit / WINDOWS_S["TPD"] if day else 0.0
+        self._withheld = max(0.0, self._withheld - flowed_back) + tokens
+        self._withheld_at_s = now
 
     def _may_wait(self, call: Call, now: float) -> bool:
         """Whether the next answer will tell as much, soon enough.
@@ -300,8 +337,14 @@ class Ledger:
         if is_firm:
             self._store.observe(self.scope, dimension, mark, lowest, lowest)
 
-    def _adopt_level(self, call: Call, dimension: str, used: int, now: float) -> None:
+    def _adopt_level(self, call: Call, error: RateLimitError, now: float) -> None:
         """Believe what a refusal says was in use."""
+        dimension, used = error.dimension, error.used
+        known = self.state.limits.get(dimension or "")
+        if dimension is None or used is None or known is None:
+            return
+        # What a choice to stay below the service's limit leaves alone is not in use.
+        used -= (error.limit or known.limit) - known.limit
         correction = from_refusal(self.state, call, dimension, used, now)
         if correction is not None:
             self._apply(correction, now)
@@ -310,6 +353,8 @@ class Ledger:
             left = self.state.limits[dimension].limit - mark.used
             too_low = most_left(self.state, call, dimension, used, now) - left
             self._store.observe(self.scope, dimension, mark, -math.inf, too_low)
+        if dimension == "OTPM" and error.requested:
+            self.state.calls.reprice(dimension, error.requested)
 
     def _hold_back(self, error: RateLimitError, wait_s: float, now: float) -> None:
         """Send nothing within an announced wait.
@@ -317,8 +362,11 @@ class Ledger:
         A long one binds the refused request only, whose price is known by now, and not a small
         one for which there is room: for that the level has been adopted.
         """
-        is_exact = None not in (error.dimension, error.used, error.requested)
+        is_exact = error.dimension in self.state.limits and None not in (
+            error.used,
+            error.requested,
+        )
         if wait_s <= _LONGEST_HOLD_S or not is_exact:
             self._store.block(self.scope, wait_s, error.dimension)
-            if now + wait_s > self._hold.until_s:
-                self._hold = Hold(now + wait_s, error.dimension)
+            if now + wait_s > self._announced.until_s:
+                self._announced = Announced(now + wait_s, error.dimension)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What may flow back while a request is under way, so that it passes under the limit it tries.
 _TRAVEL_S = 0.05
 _MOST_FLOWED_BACK = 0.25
+_AGAIN_S = 3_600.0  # after which what is told again is handed over to be remembered again
 
 
 class Scope(NamedTuple):
@@ -47,7 +48,8 @@ class Memory(Protocol):
 class LimitBook:
     """Works out limits from configuration, memory and what the service tells.
 
-    Not thread-safe: the rate limit handler has the lock, except for :meth:`remember`.
+    Not thread-safe, except for :meth:`recall` and :meth:`remember`: the rate limit handler has the
+    lock.
     """
 
     def __init__(self, config: Config, store: Store, clock: Clock, memory: Memory | None) -> None:
@@ -56,13 +58,16 @@ class LimitBook:
         self._clock = clock
         self._memory = memory
 
-    def open(self, scope: Scope) -> ScopeState:
+    def open(self, scope: Scope, remembered: Mapping[str, int]) -> ScopeState:
         """Return a new state for a scope, with the limits that are known without asking."""
         state = ScopeState(self.config.expected_completion_tokens)
-        if self._memory is not None:
-            state.remembered = self._memory.recall(scope.account, scope.model)
+        state.remembered = remembered
         self.configure(scope, state)
         return state
+
+    def recall(self, scope: Scope) -> Mapping[str, int]:
+        """Return what is remembered. May block for a file: not to be called under a lock."""
+        return {} if self._memory is None else self._memory.recall(scope.account, scope.model)
 
     def configure(self, scope: Scope, state: ScopeState) -> None:
         """Work out the limits of a scope anew."""
@@ -92,18 +97,38 @@ class LimitBook:
 
         Answers overtake each other: what was told to a later request is not taken back.
         """
+        now = self._clock.monotonic()
         told = {name: n for name, n in told.items() if state.told_by.get(name, 0) <= serial}
         state.told_by.update(dict.fromkeys(told, serial))
         if all(state.told.get(name) == limit for name, limit in told.items()):
-            return {}
+            if now - state.remembered_s < _AGAIN_S:
+                return {}
+            state.remembered_s = now  # lest it is taken for old
+            return state.told
+        state.remembered_s = now
         state.told = {**state.told, **told}
         state.rungs = {name: rung for name, rung in state.rungs.items() if name not in state.told}
         self.configure(scope, state)
         untold = {name: rung for name, rung in FIRST_RUNGS.items() if name not in state.limits}
+        untold |= self._doubtful(scope, state)
         if untold:
             state.rungs = {**state.rungs, **untold}
             self.configure(scope, state)
         return state.told
+
+    def _doubtful(self, scope: Scope, state: ScopeState) -> dict[str, int]:
+        """Return configured limits to try beyond: the service allows more than others of them."""
+        configured, guessed = _configured_limits(self.config, scope.model)
+        too_low = any(limit > (configured.get(name) or limit) for name, limit in state.told.items())
+        if guessed or not too_low or self.config.server_limits != "adopt":
+            return {}
+        return {
+            name: limit
+            for name, limit in configured.items()
+            if limit is not None
+            and name in FIRST_RUNGS
+            and name not in {**state.told, **state.rungs}
+        }
 
     def climb(self, scope: Scope, state: ScopeState, call: Call) -> None:
         """Try the next number, if this request has found a limit to be higher."""

@@ -41,7 +41,7 @@ def known_limits(
             account has another plan, and the other guesses are worth nothing.
         told: Limits by dimension as the server told them.
         remembered: The same, in an earlier process; for what nobody has configured or told.
-        rungs: Limits that are tried, for want of any knowledge.
+        rungs: Limits that are tried, for want of knowledge, or of faith in what was configured.
         adopt: What the server tells replaces what was configured; else it only lowers it.
     """
     remembered = remembered or {}
@@ -62,5 +62,6 @@ def known_limits(
         if adopt or known is None or known.is_guess or limit <= known.limit:
             found[name] = KnownLimit(limit, "server")
     for name, limit in (rungs or {}).items():
-        found.setdefault(name, KnownLimit(limit, "trial"))
+        if name not in told:
+            found[name] = KnownLimit(limit, "trial")
     return found

@@ -31,7 +31,13 @@ class RequestOptions:
     deadline: float | None = None
 
     @property
+    def bound(self) -> str:
+        """The name of the shorter bound of its waiting."""
+        if self.deadline is None or (self.max_wait is not None and self.max_wait <= self.deadline):
+            return "max_wait"
+        return "deadline"
+
+    @property
     def longest_wait_s(self) -> float | None:
-        """Seconds that it may wait before it is sent, by whichever bound is the shorter."""
-        bounds = [bound for bound in (self.max_wait, self.deadline) if bound is not None]
-        return min(bounds, default=None)
+        """Seconds that it may wait before it is sent."""
+        return self.deadline if self.bound == "deadline" else self.max_wait

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from ._expectation import OutputExpectation, PromptCalibration
 from ._limits import KnownLimit
 
 _MOST_TAGS = 256
+_TOTALS = 64
 _TOKENS = ("TPM", "TPD")
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -64,10 +66,12 @@ class Pricing:
         self._outputs = OutputExpectation(first_guess)
         self._outputs_by_tag: dict[str, OutputExpectation] = {}
         self._prompts = PromptCalibration()
+        self._totals: deque[int] = deque(maxlen=_TOTALS)
 
     def learn(self, demand: Demand, usage: Usage) -> None:
         """Take note of what a request took in the end."""
         self._outputs.learn(usage.completion)
+        self._totals.append(usage.prompt + usage.completion)
         self._prompts.learn(demand.prompt_tokens, usage.prompt)
         if demand.tag is not None:
             # The tag that was not seen for longest makes room for a new one.
@@ -76,6 +80,11 @@ class Pricing:
             self._outputs_by_tag[demand.tag].learn(usage.completion)
             if len(self._outputs_by_tag) > _MOST_TAGS:
                 del self._outputs_by_tag[next(iter(self._outputs_by_tag))]
+
+    def learn_price(self, demand: Demand, charged: int, rule: Rule) -> None:
+        """Take note of what the service would have charged for a request that it refused."""
+        if rule.charges == "prompt+cap" and demand.output_cap is not None:
+            self._prompts.learn(demand.prompt_tokens, charged - demand.output_cap)
 
     def prompt(self, demand: Demand) -> tuple[int, int]:
         """Return the tokens of a prompt: to reckon with, and at least."""
@@ -127,6 +136,8 @@ class Pricing:
             "ITPM": prompt,
             "OTPM": self.likely_output(demand),
         }
+        if demand.output_cap is None and "OTPM" in limits:
+            costs["OTPM"] = min(costs["OTPM"], limits["OTPM"].limit)
         for name, charged in demand.told.items():
             costs[name] = max(costs.get(name, 0), charged)
         return self._within_guesses(costs, demand, limits)
@@ -149,6 +160,12 @@ class Pricing:
         total = self.typical_tokens(demand)
         output = total - prompt
         return {"RPM": 1, "RPD": 1, "TPM": total, "TPD": total, "ITPM": prompt, "OTPM": output}
+
+    def known_mean(self) -> float:
+        """Return the tokens that recent requests have taken on average; 0 while that is unknown."""
+        if not self._outputs.is_known:
+            return 0.0
+        return sum(self._totals) / len(self._totals)
 
     def typical_tokens(self, demand: Demand) -> float:
         """Return the tokens that the request will probably have taken in the end."""

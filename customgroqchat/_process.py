@@ -38,6 +38,24 @@ def on_fork(part: ForkPart) -> None:
     _forked.add(part)
 
 
+class ForkLock:
+    """A lock, used with ``with``, that is free in a forked child, whoever held it before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        on_fork(self)
+
+    def after_fork(self) -> None:
+        """Become free: the thread that may hold it is not there."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def on_exit(part: ExitPart) -> None:
     """Have ``at_exit`` of this part called when the interpreter ends."""
     global _exit_hooked

@@ -28,11 +28,11 @@ def wait_too_long(
     left_s = max(0.0, job.give_up_s - clock.monotonic())
     return _refused(
         f"The {what} lets this request pass in {wait.wait_s:.3f} s{_behind(ahead)}{_because(wait)}"
-        f", later than its max_wait allows ({left_s:.3f} s from now).",
+        f", later than its {job.bound} allows ({left_s:.3f} s from now).",
         job,
         wait,
         clock,
-        hint="Try again after retry_after seconds, or allow a longer max_wait.",
+        hint=f"Try again after retry_after seconds, or allow a longer {job.bound}.",
     )
 
 
@@ -50,13 +50,13 @@ def waited_too_long(
     foreseen = _NO_WAIT if foresee is None or ahead is None else _foreseen(foresee, job, ahead)
     wait = max(_of_the_head(job, clock), foreseen, key=lambda wait: wait.wait_s)
     return _refused(
-        f"The request could not be sent within its max_wait: it waited {waited_s:.3f} s "
+        f"The request could not be sent within its {job.bound}: it waited {waited_s:.3f} s "
         f"behind others{_because(wait)}.",
         job,
         wait,
         clock,
         known=wait.wait_s > 0.0,
-        hint="Allow a longer max_wait, give it a higher priority, or send less at once.",
+        hint=f"Allow a longer {job.bound}, give it a higher priority, or send less at once.",
     )
 
 

@@ -103,10 +103,10 @@ class RuleLearner:
         self._refill(now)
         self._limit, self._rate = float(limit), limit / window_s
 
-    def sent(self, call: Call, reserved: float, now: float) -> None:
+    def sent(self, call: Call) -> None:
         """Charge a call by every rule, and note where that leads."""
-        self._refill(now)
-        self._reserved += reserved
+        self._refill(call.sent_s)
+        self._reserved += call.tokens
         for number in self._followed:
             charge = RULES[number].charge(call.prompt, call.cap, call.expected)
             self._used[number] += charge
@@ -115,10 +115,10 @@ class RuleLearner:
             call.ghosts[number] = (self._used[number], self._corrected[number])
             call.held[number] = self.held(number)
 
-    def ended(self, call: Call, reserved: float, now: float, *, released: bool) -> None:
+    def ended(self, call: Call, now: float, *, released: bool) -> None:
         """Replace the charges of a call by what stays charged."""
         self._refill(now)
-        self._reserved -= reserved
+        self._reserved -= call.tokens
         for number, charge in call.charges.items():
             self._charged[number] -= charge
             if released:
@@ -241,9 +241,11 @@ class RuleLearner:
         self._charged = [0.0] * len(RULES)
         for call in calls.open.values():
             call.ghosts, call.held = {}, {}  # it tells nothing of the others
+            in_force = _charge(call, self._number)
             for number in _ALL:
                 call.charges[number] = charge = _charge(call, number)
                 self._charged[number] += charge
+                self._use(number, charge - in_force)
         missed, headers_at = self._scores[self._number], self.rule.headers_at
         self._scores = [
             missed + (0.0 if rule.headers_at == headers_at else _PRIOR) for rule in RULES

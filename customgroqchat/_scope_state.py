@@ -26,16 +26,20 @@ class ScopeState:
     """The state of one scope. Not thread-safe: the rate limit handler has the lock.
 
     Attributes:
+        pricing: What requests cost.
+        learner: How the service charges.
+        calls: The requests on their way.
+        foreign: What others use, by dimension.
         limits: What applies, by dimension; replaced as a whole.
         told: What the service told, by dimension.
         remembered: What it told an earlier process.
+        remembered_s: When what it told was last handed over to be remembered.
         told_by: The number of the request whose answer told it, by dimension.
         rungs: What is tried, of limits that nobody has told.
         proven: The most that was in use, of those, when a request passed.
         heard: Whether the service has said anything yet.
         levelled: The dimensions whose level it has told.
-        relief: The tokens that the requests on their way will probably give back.
-        later: The tokens that they will be charged when they end.
+        later: The tokens that the requests on their way will be charged when they end.
         blind_s: How old the news of an answer is, as a rule.
     """
 
@@ -47,13 +51,13 @@ class ScopeState:
         self.limits: dict[str, KnownLimit] = {}
         self.told: dict[str, int] = {}
         self.remembered: Mapping[str, int] = {}
+        self.remembered_s = -math.inf
         self.told_by: dict[str, int] = {}
         self.rungs: dict[str, int] = {}
         self.proven: dict[str, float] = {}
         self.heard = False
         self.levelled: set[str] = set()
         self.blind_s = 0.0
-        self.relief = 0.0
         self.later = 0.0
         self._sent: deque[float] = deque(maxlen=_SENT)
         self._first_sent_s: float | None = None
@@ -71,22 +75,22 @@ class ScopeState:
             return 0.0
         return math.floor(since_s + _ROUNDING_S) + 1.0 - since_s
 
-    def begin(self, call: Call, reserved: float, now: float) -> None:
+    def begin(self, call: Call) -> None:
         """Take note of a call that is sent."""
         if not self.heard and not self.calls.open:
-            self._first_sent_s = now
-        self.learner.sent(call, reserved, now)
+            self._first_sent_s = call.sent_s
+        self.learner.sent(call)
         self.calls.begin(call)
-        self.relief += call.relief
         self.later += call.later
-        self._sent.append(now)
+        self._sent.append(call.sent_s)
 
     def end(self, call: Call, now: float) -> bool:
         """Take note of its end; return False if it had ended before."""
         if not self.calls.end(call, now):
             return False
-        self.relief = max(0.0, self.relief - call.relief)
-        self.later = max(0.0, self.later - call.later) if self.calls.open else 0.0
+        self.later -= call.later
+        if not self.calls.open:  # and no rounding adds up
+            self.later = 0.0
         return True
 
     def forget_sent(self, call: Call) -> None:
@@ -98,7 +102,7 @@ class ScopeState:
         """Forget the requests on their way: their answers come to the parent."""
         self.calls = Calls()
         self.learner.forget_open()
-        self.relief = self.later = 0.0
+        self.later = 0.0
 
     def may_probe(self, dimension: str, now: float) -> bool:
         """Whether another request may try the limit of a dimension.
@@ -153,6 +157,18 @@ class ScopeState:
         later = [call.later for call in self.calls.open.values() if call.later]
         ending = len(later) * min(1.0, _UNSEEN_S / max(self.blind_s, _UNSEEN_S))
         return min(self.later, max(later) * (1.0 + 2.0 * ending))
+
+    def relief(self, mean: float, *, hopeful: bool) -> float:
+        """Return the tokens that the requests on their way will give back.
+
+        Args:
+            mean: What recent requests have taken on average, or 0.
+            hopeful: If that is not known, take it that answers take nothing.
+        """
+        calls = self.calls.open.values()
+        if not mean and not hopeful:
+            return 0.0
+        return sum(max(0.0, call.tokens - (mean or call.prompt)) for call in calls)
 
     def answered_after(self, delay_s: float) -> None:
         """Take note of how long an answer took."""

@@ -10,7 +10,10 @@ from ._options import RequestOptions
 from ._types import Timeout
 from .api_client import APIRequest, encode
 from .congestion import Slot
+from .exceptions import APITimeoutError
 from .rate_limit_handler import Demand, Reservation, Scope
+
+_ROUNDING_S = 1e-3
 
 Convert = Callable[[Mapping[str, Any]], Any]
 
@@ -99,6 +102,16 @@ class Work:
     def patience_s(self, now: float) -> float:
         """Return how long it may still wait."""
         return math.inf if self.give_up_s is None else self.give_up_s - now
+
+    def is_over(self, now: float) -> bool:
+        """Whether its deadline is over."""
+        return self.deadline_s is not None and now >= self.deadline_s - _ROUNDING_S
+
+    def was_hasty(self, error: Exception, now: float) -> bool:
+        """Whether it was the caller's own bound that did not wait for the answer."""
+        return isinstance(error, APITimeoutError) and (
+            self.request.timeout is not None or self.is_over(now)
+        )
 
     def refit(self, fit: Fit) -> None:
         """Send another cap from now on."""

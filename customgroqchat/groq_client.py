@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _process
 from ._futures import Callback, result_of, tell
 from ._map import LONGEST_WAIT_S, Call, call_of, named_as_in_submit, outcomes
 from ._objects import ChatCompletion, TextCompletion
 from ._options import RequestOptions
 from ._ordering import Priority
+from ._process import ForkLock
 from ._text_completion import to_chat_payload, to_text_completion
 from ._types import NOT_GIVEN, NotGiven, Timeout
 from ._validation import chat_payload, check_callback
@@ -128,8 +127,7 @@ class GroqClient:
             "allow_http": allow_http,
         }
         self._config_source = config
-        self._reloading = threading.Lock()
-        _process.on_fork(self)
+        self._reloading = ForkLock()
         self._config = ConfigLoader(config).load(**self._arguments)
         from ._assembly import assemble  # with the first client, and not with the package
 
@@ -259,8 +257,8 @@ class GroqClient:
 
         Takes the keywords of :meth:`chat_completion`, except that a request may wait for a day
         (in which every limit flows back) if no ``max_wait`` is given, that a full queue then
-        raises at once, and that ``callback`` is called by whichever thread ends the request: a
-        worker, as a rule. From any thread, and from callbacks.
+        raises at once, and that ``callback`` is called by a thread of the client's, as a rule.
+        From any thread, and from callbacks.
 
         Returns:
             A ``concurrent.futures.Future`` of the answer. It can be cancelled until it is sent.
@@ -503,10 +501,6 @@ class GroqClient:
 
     def __repr__(self) -> str:
         return f"GroqClient(base_url={self._config.base_url!r})"
-
-    def after_fork(self) -> None:
-        """In a forked child: a new lock, for a thread that is not there may hold the old one."""
-        self._reloading = threading.Lock()
 
     # --- inside ---------------------------------------------------------------------------
 

@@ -107,6 +107,7 @@ class QueueManager:
         tag: str | None = None,
         tokens: float = 1.0,
         weight: float = 1.0,
+        bound: str = "max_wait",
         model: str | None = None,
     ) -> RequestFuture:
         """Queue a job.
@@ -126,7 +127,8 @@ class QueueManager:
             tokens: What it will probably cost; less than 1 counts as 1.
             weight: The share of its tag among those of its lane and level: with 3, it is served
                 three times as many tokens as one with 1. The newest counts for all of the tag.
-            model: What the errors of this manager shall name, if there is one.
+            bound: What the caller calls ``max_wait_s``, for the errors of this manager.
+            model: What they shall name as the model, if there is one.
 
         Raises:
             QueueFullException: the queue is full.
@@ -139,6 +141,7 @@ class QueueManager:
         job = Job(work, self._lane_named(lane), level, born_s, serial, share, model)
         job.future = RequestFuture(job, self._cancel, self._abandon)
         job.rank = rank(level, born_s, self._ageing_s)
+        job.bound = bound
         if max_wait_s is not None:
             job.give_up_s = born_s + max_wait_s
             if self._refused_at_once(job, max_wait_s):

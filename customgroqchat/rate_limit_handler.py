@@ -18,9 +18,9 @@ from . import _process
 from ._bucket import BucketState
 from ._calls import Call
 from ._clock import Clock
+from ._fitting import check_fits, fitted_cap
 from ._ledger import Ledger
 from ._limit_book import LimitBook, Memory, Scope
-from ._oversize import check_fits, fitted_cap
 from ._pricing import Demand, Usage
 from .exceptions import RateLimitError, RequestTooLargeError
 from .stores import Decision, MemoryStore, Store
@@ -28,6 +28,8 @@ from .stores import Decision, MemoryStore, Store
 if TYPE_CHECKING:
     from ._headers import HeaderLimit
     from .config_loader import Config, ModelConfig
+
+_MOST_LEDGERS = 256
 
 __all__ = ["Demand", "LimitStatus", "RateLimitHandler", "Reservation", "Scope", "Usage"]
 
@@ -98,8 +100,7 @@ class RateLimitHandler:
         self._clock = clock or Clock()
         self._store: Store = store or MemoryStore(self._clock)
         self._book = LimitBook(config, self._store, self._clock, memory)
-        # Guards the ledgers. Only the store's lock is taken under it and, when a model is used for
-        # the first time, that of the file of remembered limits.
+        # Guards the ledgers. The store's lock is the only one that is taken under it.
         self._lock = threading.Lock()
         self._ledgers: dict[Scope, Ledger] = {}
         self._serial = itertools.count(1)
@@ -122,13 +123,15 @@ class RateLimitHandler:
         charge it, else what recent answers of the model (and tag) lead to expect, but never more
         than the smallest bucket can hold beside the prompt.
         """
+        ledger = self._ledger(scope)
         with self._lock:
-            return self._ledger(scope).state.costs(demand)
+            return ledger.state.costs(demand)
 
     def expected(self, scope: Scope, demand: Demand) -> dict[str, float]:
         """Return what the request will probably have taken in the end, in each dimension."""
+        ledger = self._ledger(scope)
         with self._lock:
-            return self._ledger(scope).state.pricing.typical(demand)
+            return ledger.state.pricing.typical(demand)
 
     def check_fits(self, scope: Scope, demand: Demand) -> None:
         """Refuse what no wait can help: a request larger than a whole bucket.
@@ -136,8 +139,9 @@ class RateLimitHandler:
         Raises:
             TokenLimitExceededException: with the arithmetic in its message and attributes.
         """
+        ledger = self._ledger(scope)
         with self._lock:
-            check_fits(scope.model, self._ledger(scope).state, demand)
+            check_fits(scope.model, ledger.state, demand)
 
     def fitted_cap(self, scope: Scope, demand: Demand, at_most: int | None) -> tuple[int, str]:
         """Return a cap for the answer with which the request passes, and a word on why so much.
@@ -153,8 +157,9 @@ class RateLimitHandler:
         Raises:
             TokenLimitExceededException: there is no room for any answer.
         """
+        ledger = self._ledger(scope)
         with self._lock:
-            return fitted_cap(scope.model, self._ledger(scope).state, demand, at_most)
+            return fitted_cap(scope.model, ledger.state, demand, at_most)
 
     # --- the life of a reservation --------------------------------------------------------
 
@@ -175,13 +180,20 @@ class RateLimitHandler:
         Raises:
             TokenLimitExceededException: it can never fit, since a limit was lowered.
         """
+        ledger = self._ledger(scope)
         with self._lock:
             serial, now = next(self._serial), self._clock.monotonic()
-            answer = self._ledger(scope).reserve(demand, serial, now, patience_s)
+            answer = ledger.reserve(demand, serial, now, patience_s)
         return Reservation(self, scope, demand, answer) if isinstance(answer, Call) else answer
 
     def forecast(
-        self, scope: Scope, demand: Demand, requests: int = 0, tokens: float = 0.0
+        self,
+        scope: Scope,
+        demand: Demand,
+        requests: int = 0,
+        tokens: float = 0.0,
+        *,
+        hopeful: bool = False,
     ) -> Decision:
         """Tell when the request would probably pass behind others, reserving nothing.
 
@@ -190,28 +202,31 @@ class RateLimitHandler:
             demand: The request.
             requests: How many go before it.
             tokens: What those will probably take, together.
+            hopeful: Tell the earliest time instead: what is only guessed does not count.
         """
+        ledger = self._ledger(scope)
         with self._lock:
             now = self._clock.monotonic()
-            return self._ledger(scope).forecast(demand, requests, tokens, now)
+            return ledger.forecast(demand, requests, tokens, now, hopeful=hopeful)
 
     def settle(self, reservation: Reservation, usage: Usage) -> None:
         """Replace what was set aside by what was really used. Later calls do nothing."""
+        ledger = self._ledger(reservation.scope)
         with self._lock:
-            ledger, now = self._ledger(reservation.scope), self._clock.monotonic()
+            now = self._clock.monotonic()
             ledger.settle(reservation._call, reservation.demand, usage, now)
 
     def release(self, reservation: Reservation) -> None:
         """Give back all that was set aside. Later calls do nothing."""
+        ledger = self._ledger(reservation.scope)
         with self._lock:
-            now = self._clock.monotonic()
-            self._ledger(reservation.scope).release(reservation._call, now)
+            ledger.release(reservation._call, self._clock.monotonic())
 
     def keep(self, reservation: Reservation) -> None:
         """Leave it charged, to flow back with time: the service may have done the work."""
+        ledger = self._ledger(reservation.scope)
         with self._lock:
-            now = self._clock.monotonic()
-            self._ledger(reservation.scope).keep(reservation._call, now)
+            ledger.keep(reservation._call, self._clock.monotonic())
 
     # --- what the service says ------------------------------------------------------------
 
@@ -231,9 +246,10 @@ class RateLimitHandler:
             instant_ms: When the service admitted it, in milliseconds of its own clock, if known.
         """
         limits = {name: header.limit for name, header in told.items()}
+        scope, call = reservation.scope, reservation._call
+        ledger = self._ledger(scope)
         with self._lock:
-            scope, call = reservation.scope, reservation._call
-            state = self._ledger(scope).state
+            state = ledger.state
             state.heard = True
             call.told, call.instant_ms = told, instant_ms
             news = self._book.learn(scope, state, limits, call.serial)
@@ -244,9 +260,10 @@ class RateLimitHandler:
     ) -> None:
         """Take note of a refusal: give the reservation back, adopt the limit, level and wait."""
         scope = reservation.scope
+        ledger = self._ledger(scope)
         with self._lock:
             now = self._clock.monotonic()
-            news = self._ledger(scope).refused(reservation._call, error, now)
+            news = ledger.refused(reservation._call, reservation.demand, error, now)
         self._book.remember(scope, news)
 
     def repriced(self, demand: Demand, error: RateLimitError | RequestTooLargeError) -> Demand:
@@ -257,8 +274,9 @@ class RateLimitHandler:
 
     def prediction(self, reservation: Reservation) -> dict[str, float]:
         """Return the levels that the headers of this request's answer should tell."""
+        ledger = self._ledger(reservation.scope)
         with self._lock:
-            return self._ledger(reservation.scope).prediction(reservation._call)
+            return ledger.prediction(reservation._call)
 
     # --- configuration and status ---------------------------------------------------------
 
@@ -271,8 +289,8 @@ class RateLimitHandler:
 
     def status(self, scope: Scope) -> dict[str, LimitStatus]:
         """Return every known limit of a scope, by dimension (``"RPM"``, ``"TPD"``, ...)."""
+        ledger = self._ledger(scope)
         with self._lock:
-            ledger = self._ledger(scope)
             buckets, limits = ledger.buckets(), ledger.state.limits
         return {
             name: LimitStatus(
@@ -283,8 +301,9 @@ class RateLimitHandler:
 
     def buckets(self, scope: Scope) -> dict[str, BucketState]:
         """Return the bucket of every known limit, as it stands."""
+        ledger = self._ledger(scope)
         with self._lock:
-            return self._ledger(scope).buckets()
+            return ledger.buckets()
 
     def after_fork(self) -> None:
         """In a forked child: a new lock, and nothing on its way; levels stay as they were."""
@@ -293,10 +312,22 @@ class RateLimitHandler:
             ledger.after_fork()
 
     def _ledger(self, scope: Scope) -> Ledger:
+        """Return the ledger of a scope, opened if need be. The lock is not held."""
         ledger = self._ledgers.get(scope)
-        if ledger is None:
-            ledger = self._ledgers[scope] = Ledger(scope, self._book, self._store)
-        return ledger
+        if ledger is not None:
+            return ledger
+        remembered = self._book.recall(scope)
+        with self._lock:
+            if scope not in self._ledgers:
+                self._drop_unused()
+                self._ledgers[scope] = Ledger(scope, self._book, self._store, remembered)
+            return self._ledgers[scope]
+
+    def _drop_unused(self) -> None:
+        """Drop ledgers of which nothing was heard, lest names that do not exist fill the memory."""
+        if len(self._ledgers) >= _MOST_LEDGERS:
+            for scope in [scope for scope, ledger in self._ledgers.items() if ledger.is_unused]:
+                del self._ledgers[scope]
 
 
 def scope_of(settings: ModelConfig) -> Scope:

@@ -32,8 +32,10 @@ from .exceptions import (
     APIError,
     APIResponseValidationError,
     APIStatusError,
+    APITimeoutError,
     InvalidRequestException,
     RateLimitError,
+    RateLimitExceededException,
     RequestTooLargeError,
     TokenLimitExceededException,
 )
@@ -85,6 +87,7 @@ class RequestHandler:
         self._counter = counter
         self._limiter = limiter
         self._api = api
+        self._timeout = config.timeout
         self._max_retries = max_retries
         self._clock = clock or Clock()
         self._congestion = congestion or CongestionControl(self._clock)
@@ -128,6 +131,7 @@ class RequestHandler:
             level,
             max_wait_s=options.longest_wait_s,
             wait_for_room=options.wait_for_room,
+            bound=options.bound,
             tag=options.tag,
             tokens=self._limiter.expected(work.scope, work.demand)["TPM"],
             weight=self._config.tag_weights.get(options.tag or "", 1.0),
@@ -157,15 +161,15 @@ class RequestHandler:
         if not settings.api_key:
             raise missing_key()
         scope = scope_of(settings)
-        fit = None
-        if payload.get("max_completion_tokens") == "auto":
+        is_auto = payload.get("max_completion_tokens") == "auto"
+        if is_auto:
             del payload["max_completion_tokens"]
-            body = _encoded(payload)
-            demand = self._demand(payload, tag)
-            fit = self._fit(payload, scope, demand, _room(settings, demand))
-            payload = fit.payload
-        body = _encoded(payload)
+        body = _encoded(payload)  # which finds what is no JSON, before it is counted
         demand = self._demand(payload, tag)
+        fit = None
+        if is_auto:
+            fit = self._fit(payload, scope, demand, _room(settings, demand))
+            body, demand = encode(fit.payload), demand._replace(output_cap=fit.cap)
         _check_context_window(settings, demand)
         self._limiter.check_fits(scope, demand)
         request = APIRequest(
@@ -191,7 +195,7 @@ class RequestHandler:
         asked = {"model": model, **_SMALLEST} if payload is None else payload
         work = self.prepare(asked, dict, tag=tag)
         ahead = self.queue.ahead(work.scope, level, tag)
-        return self.foresee(work, ahead), ahead
+        return self._foreseen(work, ahead, hopeful=False), ahead
 
     def _demand(self, payload: Mapping[str, Any], tag: str | None) -> Demand:
         count = self._counter.count_request(payload)
@@ -206,13 +210,20 @@ class RequestHandler:
     # --- what the queue calls ---------------------------------------------------------------
 
     def admit(self, work: Work) -> Ticket | Wait:
-        """Set aside what the work costs, or say what it has to wait for."""
+        """Set aside what the work costs, or say what it has to wait for.
+
+        Raises:
+            RateLimitExceededException: its deadline is over.
+            TokenLimitExceededException: it can never pass.
+        """
+        now = self._clock.monotonic()
+        if work.is_over(now):
+            raise _deadline_over(work, now)
         slot = self._congestion.enter(work.service)
         if isinstance(slot, Hold):
             return Wait(slot.wait_s, reason=slot.reason)
         try:
-            patience_s = work.patience_s(self._clock.monotonic())
-            answer = self._limiter.admit(work.scope, work.demand, patience_s)
+            answer = self._limiter.admit(work.scope, work.demand, work.patience_s(now))
         except BaseException:
             slot.release()
             raise
@@ -222,9 +233,14 @@ class RequestHandler:
         return self._wait(work, answer)
 
     def foresee(self, work: Work, ahead: Ahead) -> Wait:
-        """Say what the work would wait for behind others, reserving nothing."""
+        """Say what the work would wait for behind others at best, reserving nothing."""
+        return self._foreseen(work, ahead, hopeful=True)
+
+    def _foreseen(self, work: Work, ahead: Ahead, *, hopeful: bool) -> Wait:
         open_s = self._congestion.status(work.service)["opens_again_s"]
-        foreseen = self._limiter.forecast(work.scope, work.demand, ahead.jobs, ahead.tokens)
+        foreseen = self._limiter.forecast(
+            work.scope, work.demand, ahead.jobs, ahead.tokens, hopeful=hopeful
+        )
         if open_s is not None and open_s > foreseen.wait_s:
             return Wait(open_s, reason="its circuit breaker is open")
         return self._wait(work, foreseen)
@@ -237,9 +253,12 @@ class RequestHandler:
         started_s = self._clock.monotonic()
         work.attempts += 1
         try:
-            response = self._api.attempt(work.request_at(started_s, self._config.timeout))
+            response = self._api.attempt(work.request_at(started_s, self._timeout))
         except APIError as failure:
-            ticket.slot.done(failure)
+            if work.was_hasty(failure, self._clock.monotonic()):
+                ticket.slot.release()  # the caller's haste tells nothing of the service
+            else:
+                ticket.slot.done(failure)
             work.sending_s += self._clock.monotonic() - started_s
             return self._after_error(work, ticket.reservation, failure)
         except BaseException:
@@ -299,6 +318,10 @@ class RequestHandler:
         return True
 
     def _with_facts(self, error: APIError, work: Work) -> APIError:
+        if isinstance(error, APITimeoutError) and work.is_over(self._clock.monotonic()):
+            error.hint = "Allow a longer deadline."
+        if isinstance(error, RateLimitError) and error.retry_after is not None:
+            error.available_at = self._clock.wall() + error.retry_after
         error.model = work.scope.model
         error.attempts = work.attempts
         error.waited = self._clock.monotonic() - work.born_s - work.sending_s
@@ -329,6 +352,16 @@ class RequestHandler:
         used = math.ceil(decision.limit - decision.level)
         cost = self._limiter.costs(work.scope, work.demand).get(decision.dimension, 0)
         return Wait(decision.wait_s, decision.dimension, decision.limit, used, math.ceil(cost))
+
+
+def _deadline_over(work: Work, now: float) -> RateLimitExceededException:
+    return RateLimitExceededException(
+        f"The deadline of the request is over: it waited {now - work.born_s:.3f} s for its turn.",
+        attempts=work.attempts,
+        model=work.scope.model,
+        waited=now - work.born_s - work.sending_s,
+        hint="Allow a longer deadline.",
+    )
 
 
 def _not_understood(response: APIResponse, api_key: str | None) -> APIResponseValidationError:

@@ -24,7 +24,7 @@ LAYERS = {
     "pure": "_bucket _headers _retry _ordering _objects _limits _expectation _faults _validation "
     "_text _text_completion _token_estimator _token_families _token_harmony _token_request "
     "_presets _settings _kinds _kinds_http _forecast plan _concurrency _breaker _fairness "
-    "_options _outcomes _calls _charging _foreign _oversize _pricing _reconciliation "
+    "_options _outcomes _calls _charging _foreign _fitting _pricing _reconciliation "
     "_rule_learner _rungs _scope_state",
     "machine": "_clock _process _token_vocabulary",
     "sources": "stores stores.* config_loader _config _config_files _limit_memory token_counter "

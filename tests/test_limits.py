@@ -127,11 +127,11 @@ def test_what_is_told_now_counts_more_than_what_was_told_then() -> None:
 # --- tried -----------------------------------------------------------------------------------
 
 
-def test_a_number_is_tried_only_where_nothing_is_known() -> None:
-    rungs = {"RPM": 30, "TPD": 100_000}
+def test_a_number_is_tried_where_the_service_has_told_none() -> None:
+    rungs = {"RPM": 30, "TPD": 100_000, "TPM": 7}
     found = known_limits({"RPM": 7}, False, {"TPM": 8000}, rungs=rungs)
     assert found == {
-        "RPM": KnownLimit(7, "configured"),
+        "RPM": KnownLimit(30, "trial"),
         "TPM": KnownLimit(8000, "server"),
         "TPD": KnownLimit(100_000, "trial"),
     }

@@ -44,7 +44,7 @@ class Scene:
         for name, bucket in self.buckets.items():
             bucket.add(-costs[name], at_s)
         call.marks = self.marks(at_s)
-        self.state.begin(call, 200.0, at_s)
+        self.state.begin(call)
         return call
 
     def marks(self, now: float) -> dict[str, Mark]:
@@ -56,7 +56,7 @@ class Scene:
         self.state.end(call, now)
         call.released = released
         call.used = None if released else 200.0
-        self.state.learner.ended(call, 200.0, now, released=released)
+        self.state.learner.ended(call, now, released=released)
 
     def told(self, call: Call, now: float, **told: tuple[int, int]) -> list[Correction]:
         """What an answer says that tells limits, and what remains."""

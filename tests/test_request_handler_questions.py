@@ -172,9 +172,8 @@ def test_those_ahead_are_reckoned_with(bench: Bench) -> None:
     assert bench.handler.foresee(work, Ahead(jobs=9, tokens=500.0)).wait_s == 0.0
     wait = bench.handler.foresee(work, Ahead(jobs=12, tokens=500.0))
     assert (wait.wait_s, wait.dimension) == (pytest.approx(18.0), "RPM")
-    wait = bench.handler.foresee(work, Ahead(jobs=1, tokens=30_000.0))
-    assert wait.dimension == "TPM"
-    assert wait.wait_s == pytest.approx(120.0, abs=2.0)
+    # What the others will take is only guessed as yet: it refuses nobody.
+    assert bench.handler.foresee(work, Ahead(jobs=1, tokens=30_000.0)).wait_s == 0.0
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,10 @@ class Client:
         self.serial = itertools.count(1)
 
     def send(self, job: Job) -> Call:
-        call = Call(next(self.serial), {}, job.sent_s)
+        call = Call(next(self.serial), {"TPM": self._reserved(job)}, job.sent_s)
         call.prompt, call.prompt_at_least = job.counted, min(job.counted, job.prompt)
         call.cap, call.expected = job.cap, EXPECTED
-        self.learner.sent(call, self._reserved(job), job.sent_s)
+        self.learner.sent(call)
         self.calls.begin(call)
         return call
 
@@ -81,7 +81,7 @@ class Client:
         if job.fate == "answered":
             call.used = float(job.prompt + job.output)
             call.miscounted = float(job.counted - job.prompt)
-        self.learner.ended(call, self._reserved(job), now, released=call.released)
+        self.learner.ended(call, now, released=call.released)
 
     def hear(self, call: Call, used: float, now: float) -> None:
         self.learner.told(call, float(int(used)), self.calls, now)
@@ -218,7 +218,7 @@ def test_the_price_of_a_refused_request_shows_what_is_charged() -> None:
         call = client.send(Job(float(number), 0, 0, 0, 500, 0, 4_000, 500))
         client.learner.priced(call, 900.0, client.calls)
         client.calls.end(call, number + 0.5)
-        client.learner.ended(call, 4_500.0, number + 0.5, released=True)
+        client.learner.ended(call, number + 0.5, released=True)
     assert client.learner.rule.charges == "expected"
 
 
@@ -240,7 +240,7 @@ def test_what_is_held_is_what_is_set_aside_less_what_is_charged() -> None:
     held = [client.learner.held(number) for number in (0, 4, 8)]
     assert held == [399, 600, 1_398]  # with prompt and cap, as expected, and the prompt alone
     client.calls.end(first, 1.0)
-    client.learner.ended(first, 1_500.0, 1.0, released=True)
+    client.learner.ended(first, 1.0, released=True)
     assert [client.learner.held(number) for number in (0, 4, 8)] == [399, 0, 399]
 
 

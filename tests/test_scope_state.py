@@ -24,7 +24,7 @@ class Opened:
         call = Call(self.serial, {"TPM": 100.0}, NOW + after_s)
         for name, fact in facts.items():
             setattr(call, name, fact)
-        self.state.begin(call, 100.0, NOW + after_s)
+        self.state.begin(call)
         return call
 
 
@@ -119,13 +119,15 @@ def test_what_would_be_in_use_of_another_limit(
 
 def test_what_is_on_its_way_will_give_something_back(opened: Opened) -> None:
     state = opened.state
-    assert state.relief == 0.0
-    first = opened.send(relief=300.0)
-    opened.send(relief=50.0)
-    assert state.relief == 350.0
+    assert state.relief(30.0, hopeful=False) == 0.0
+    first = opened.send(prompt=40)
+    opened.send(prompt=90)
+    assert state.relief(30.0, hopeful=False) == 140.0
+    assert state.relief(0.0, hopeful=False) == 0.0
+    assert state.relief(0.0, hopeful=True) == 70.0
     assert state.end(first, NOW + 1.0)
     assert not state.end(first, NOW + 2.0)
-    assert state.relief == 50.0
+    assert state.relief(0.0, hopeful=True) == 10.0
 
 
 def test_room_is_left_for_answers_that_are_charged_when_they_end(opened: Opened) -> None:

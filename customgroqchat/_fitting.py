@@ -1,4 +1,4 @@
-"""What no wait can help: requests that are larger than a whole bucket. Pure."""
+"""Requests against the size of a bucket: what can never pass, and what cap makes it pass. Pure."""
 
 from __future__ import annotations
 
