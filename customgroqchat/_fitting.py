@@ -61,17 +61,26 @@ def _too_large(
     model: str, prompt: int, dimension: str, limit: int, amount: float
 ) -> TokenLimitExceededException:
     cost = math.ceil(amount)
-    output = cost - prompt
+    # One limit looks at the answer alone, and one at the prompt.
+    output = cost if dimension == "OTPM" else 0 if dimension == "ITPM" else cost - prompt
+    parts = {"OTPM": "for the answer", "ITPM": "for the prompt"}.get(
+        dimension, f"{prompt} for the prompt and {max(0, output)} for the answer"
+    )
     return TokenLimitExceededException(
-        f"The request needs {cost} tokens ({prompt} for the prompt and "
-        f"{max(0, output)} for the answer), more than the whole {dimension} limit of {limit} "
-        f"of {model}: no wait can help.",
+        f"The request needs {cost} tokens ({parts}), more than the whole {dimension} limit of "
+        f"{limit} of {model}: no wait can help.",
         dimension=dimension,
         limit=limit,
         requested=cost,
         prompt_tokens=prompt,
         model=model,
-        hint=f"Lower max_completion_tokens by {cost - limit} or shorten the messages."
-        if output >= cost - limit
-        else f"Shorten the messages by {cost - limit} tokens.",
+        hint=_hint(dimension, cost - limit, output),
     )
+
+
+def _hint(dimension: str, excess: int, output: int) -> str:
+    if dimension == "OTPM":
+        return f"Lower max_completion_tokens by {excess}."
+    if output >= excess:
+        return f"Lower max_completion_tokens by {excess} or shorten the messages."
+    return f"Shorten the messages by {excess} tokens."

@@ -10,7 +10,7 @@ from helpers_limits import Limiter, load
 
 from customgroqchat._calls import Call
 from customgroqchat._headers import HeaderLimit
-from customgroqchat.exceptions import RateLimitError
+from customgroqchat.exceptions import RateLimitError, TokenLimitExceededException
 from customgroqchat.rate_limit_handler import Demand, RateLimitHandler, Reservation, Usage
 from customgroqchat.stores import Decision, MemoryStore
 from customgroqchat.testing import FakeClock
@@ -123,3 +123,29 @@ def test_no_wait_is_so_short_that_it_is_none() -> None:
             break
     assert isinstance(decision, Decision)
     assert 0.01 <= decision.wait_s < math.inf
+
+
+@pytest.mark.parametrize(
+    ("limits", "demand", "text", "hint"),
+    [
+        (
+            {"output_token_per_minute": 100},
+            Demand(264, 300),
+            "needs 300 tokens (for the answer), more than the whole OTPM limit of 100",
+            "Lower max_completion_tokens by 200.",
+        ),
+        (
+            {"input_token_per_minute": 100},
+            Demand(264, 300),
+            "needs 264 tokens (for the prompt), more than the whole ITPM limit of 100",
+            "Shorten the messages by 164 tokens.",
+        ),
+    ],
+)
+def test_what_is_too_large_is_told_by_what_the_limit_looks_at(
+    limits: dict[str, int], demand: Demand, text: str, hint: str
+) -> None:
+    with pytest.raises(TokenLimitExceededException) as caught:
+        Limiter(**limits).admit(demand)
+    assert text in str(caught.value)
+    assert caught.value.hint == hint
