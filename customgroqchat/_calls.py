@@ -17,6 +17,7 @@ from ._headers import HeaderLimit
 #: first, of two that were sent within this time, is not known unless the service says so.
 LONGEST_DELAY_S = 0.5
 _USUAL_DELAY_S = 0.1
+_NEWS_S = 0.25  # from the end of an answer until it is known here, on a busy machine
 _SHORTEST_DELAY_S = 0.05  # the most that the quickest of many requests is thought to take
 _REMEMBERED = 256
 _OFFSETS = 64
@@ -181,8 +182,7 @@ class Calls:
         It is looked up once.
         """
         if call.overlaps is None:
-            delay_s = call.delay_s(now)
-            found = (_overlap(call, other, delay_s) for other in self._others(call))
+            found = (_overlap(call, other, now) for other in self._others(call))
             call.overlaps = [overlap for overlap in found if overlap is not None]
         return call.overlaps
 
@@ -212,19 +212,20 @@ class Calls:
                     yield other
 
 
-def _overlap(call: Call, other: Call, delay_s: float) -> Overlap | None:
+def _overlap(call: Call, other: Call, now: float) -> Overlap | None:
     ended_s = other.ended_s
     if ended_s is not None and ended_s < call.sent_s:
         return None
-    least, most = _order(call, other, delay_s)
-    may_be_done = ended_s is not None and ended_s <= call.sent_s + 2.0 * delay_s
+    least, most = _order(call, other, now)
+    looked_at_s = call.sent_s + call.delay_s(now)
+    may_be_done = ended_s is not None and ended_s <= looked_at_s + _NEWS_S
     was_open = other.serial < call.serial
     if least or most or may_be_done or was_open:
         return Overlap(other, least, most, may_be_done, was_open)
     return None
 
 
-def _order(call: Call, other: Call, delay_s: float) -> tuple[int, int]:
+def _order(call: Call, other: Call, now: float) -> tuple[int, int]:
     """Return how often a charge is missing from the level at the admission of ``call``."""
     sent_before = other.serial < call.serial
     if call.instant_ms is not None and other.instant_ms is not None:
@@ -233,5 +234,5 @@ def _order(call: Call, other: Call, delay_s: float) -> tuple[int, int]:
         came_before = other.instant_ms < call.instant_ms
         return (0, 0) if came_before == sent_before else ((1, 1) if sent_before else (-1, -1))
     if sent_before:
-        return 0, int(other.sent_s >= call.sent_s - delay_s)
-    return -int(other.sent_s <= call.sent_s + delay_s), 0
+        return 0, int(other.sent_s + other.delay_s(now) >= call.sent_s)
+    return -int(other.sent_s <= call.sent_s + call.delay_s(now)), 0

@@ -7,6 +7,7 @@ is logged once, and the run goes on as if there were none.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import math
@@ -204,6 +205,8 @@ def _replace(path: Path, text: str) -> None:
     import tempfile
 
     target = path.resolve()  # a link stays one
+    if target.is_symlink():  # it leads to itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
     try:

@@ -97,17 +97,24 @@ def _of_tokens(
 ) -> Iterator[Correction]:
     """Yield what the rule in force makes of it and, in doubt, the worst that any rule does."""
     learner = state.learner
-    if learner.number in call.held:
-        yield _by_rule(state, call, learner.number, used, after, now)
+    numbers = dict.fromkeys((learner.number, *learner.plausible()))
+    found = {
+        number: _by_rule(state, call, number, used, after, now)
+        for number in numbers
+        if number in call.held
+    }
+    if not found:
+        return
+    lowest = min(correction.lowest for correction in found.values())
+    if learner.number in found:
+        # Down by the rule in force; up only as far as all agree that may be true.
+        yield found[learner.number]._replace(lowest=lowest)
     if learner.is_new or state.is_shared("TPM", now):
-        plausible = [number for number in learner.plausible() if number in call.held]
-        found = [_by_rule(state, call, number, used, after, now) for number in plausible]
-        if found:
-            worst = min(found, key=lambda correction: correction.lowest)
-            highest = max(each.highest for each in found)
-            # With much on its way, the worst of all orders would leave the bucket idle.
-            is_firm = highest - worst.lowest <= _NARROW * state.limits["TPM"].limit
-            yield worst._replace(highest=highest, is_firm=is_firm)
+        worst = min(found.values(), key=lambda correction: correction.lowest)
+        highest = max(correction.highest for correction in found.values())
+        # With much on its way, the worst of all orders would leave the bucket idle.
+        is_firm = highest - lowest <= _NARROW * state.limits["TPM"].limit
+        yield worst._replace(highest=highest, is_firm=is_firm)
 
 
 def _by_rule(

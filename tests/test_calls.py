@@ -118,7 +118,7 @@ def test_what_ended_before_is_in_there_as_it_ended(traffic: Traffic) -> None:
     assert traffic.at_admission(call, 20.0) == {open_then: (0, 0, False, True)}
 
 
-@pytest.mark.parametrize(("ended_s", "may_be_done"), [(10.2, True), (10.9, True), (11.1, False)])
+@pytest.mark.parametrize(("ended_s", "may_be_done"), [(10.2, True), (10.7, True), (10.8, False)])
 def test_what_ended_just_after_may_have_ended_before_it_was_looked_at(
     traffic: Traffic, ended_s: float, may_be_done: bool
 ) -> None:

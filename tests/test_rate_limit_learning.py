@@ -181,9 +181,11 @@ def sparing_answers(limiter: Limiter, number: int, charged: int) -> int:
 def test_whether_the_service_gives_back_is_learnt_from_its_headers(charged: int) -> None:
     limiter = Limiter(token_per_minute=6_000)
     in_use = sparing_answers(limiter, 28, charged)
-    assert limiter.levels()["TPM"] == pytest.approx(6_000 - in_use, abs=3)
+    before = limiter.levels()["TPM"]
+    # One by one, it cannot be told whether headers speak of the admission or of the end.
+    assert 6_000 - in_use - 100 <= before <= 6_000 - in_use + 3
     limiter.handler.settle(limiter.reserve(SPARING), SPARED)
-    assert limiter.levels()["TPM"] == pytest.approx(6_000 - in_use - charged, abs=3)
+    assert before - limiter.levels()["TPM"] == charged
 
 
 def test_what_has_been_seen_to_be_given_back_is_so_without_headers_too() -> None:
