@@ -103,12 +103,11 @@ def _of_tokens(
         for number in numbers
         if number in call.held
     }
-    if not found:
+    if learner.number not in found:
         return
     lowest = min(correction.lowest for correction in found.values())
-    if learner.number in found:
-        # Down by the rule in force; up only as far as all agree that may be true.
-        yield found[learner.number]._replace(lowest=lowest)
+    # Down by the rule in force; up only as far as all agree that may be true.
+    yield found[learner.number]._replace(lowest=lowest)
     if learner.is_new or state.is_shared("TPM", now):
         worst = min(found.values(), key=lambda correction: correction.lowest)
         highest = max(correction.highest for correction in found.values())
