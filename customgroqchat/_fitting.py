@@ -19,7 +19,8 @@ def check_fits(model: str, state: ScopeState, demand: Demand) -> None:
         TokenLimitExceededException: with the arithmetic in its message and attributes.
     """
     prompt, _ = state.pricing.prompt(demand)
-    if not demand.told and prompt + (demand.output_cap or 0) <= state.smallest_of_tokens:
+    is_plain = not (demand.told or demand.audio_s)
+    if is_plain and prompt + (demand.output_cap or 0) <= state.smallest_of_tokens:
         return  # as nearly all do
     costs = state.costs(demand)
     for dimension, cost in costs.items():
@@ -61,6 +62,16 @@ def _too_large(
     model: str, prompt: int, dimension: str, limit: int, amount: float
 ) -> TokenLimitExceededException:
     cost = math.ceil(amount)
+    if dimension in ("ASH", "ASD"):
+        return TokenLimitExceededException(
+            f"The request has {cost} seconds of audio, more than the whole {dimension} limit of "
+            f"{limit} of {model}: no wait can help.",
+            dimension=dimension,
+            limit=limit,
+            requested=cost,
+            model=model,
+            hint=f"Send {cost - limit} seconds less at once.",
+        )
     # One limit looks at the answer alone, and one at the prompt.
     output = cost if dimension == "OTPM" else 0 if dimension == "ITPM" else cost - prompt
     parts = {"OTPM": "for the answer", "ITPM": "for the prompt"}.get(

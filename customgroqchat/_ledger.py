@@ -267,7 +267,9 @@ class Ledger:
     def _left_to_others(self, now: float) -> dict[str, float]:
         state, times = self.state, _FOREIGN_SHARE[self._policy]
         share = _POLITE_SHARE if self._policy == "polite" else 0.0
-        left = {name: share * known.limit for name, known in state.limits.items()}
+        # Not of a number that is only tried: it would never be in the way, and never left behind.
+        told = {name: known for name, known in state.limits.items() if name not in state.rungs}
+        left = {name: share * known.limit for name, known in told.items()}
         for name, foreign in state.foreign.items():
             if name in left:
                 room = times * foreign.headroom(now, state.blind_s)

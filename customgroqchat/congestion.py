@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
 _NEUTRAL = Verdict(Outcome.NEUTRAL)
 
 
-def outcome_of(error: BaseException | None) -> Verdict:
+def verdict_on(error: BaseException | None) -> Verdict:
     """Return what the end of a request means: None for an answer, or the error.
 
     =====================================  ================  ================
@@ -70,7 +70,7 @@ def outcome_of(error: BaseException | None) -> Verdict:
     =====================================  ================  ================
     """
     if isinstance(error, APIStatusError):
-        return _outcome_of_status(error.status_code)
+        return _verdict_on_status(error.status_code)
     if isinstance(error, APIConnectionError):
         # What never got a connection tells nothing about how much the service has to do.
         is_slow = isinstance(error, APITimeoutError) and error.may_have_arrived
@@ -79,7 +79,7 @@ def outcome_of(error: BaseException | None) -> Verdict:
     return Verdict(Outcome.OK) if answered else _NEUTRAL
 
 
-def _outcome_of_status(status: int) -> Verdict:
+def _verdict_on_status(status: int) -> Verdict:
     if status in _OVERLOAD_STATUS:
         return Verdict(Outcome.OVERLOADED, counts_for_breaker=status >= 500)
     return Verdict(Outcome.FAILED, True) if status >= 500 else Verdict(Outcome.OK)
@@ -119,7 +119,7 @@ class Slot:
 
     def done(self, error: BaseException | None) -> None:
         """Give it back, with the error that the request ended with, or None for an answer."""
-        self._control._end(self, outcome_of(error))
+        self._control._end(self, verdict_on(error))
 
     def release(self) -> None:
         """Give it back because nothing was sent: it tells nothing about the service."""

@@ -25,7 +25,7 @@ from helpers_congestion import (
 from helpers_interleaving import called_before_instruction
 
 from customgroqchat import _process, congestion
-from customgroqchat.congestion import CongestionControl, Hold, Outcome, Slot, outcome_of
+from customgroqchat.congestion import CongestionControl, Hold, Outcome, Slot, verdict_on
 from customgroqchat.exceptions import (
     APIResponseValidationError,
     APIStatusError,
@@ -86,7 +86,7 @@ def status_of(control: Control, *names: str) -> list[Any]:
     ],
 )
 def test_what_an_error_tells(error: BaseException | None, outcome: Outcome, counts: bool) -> None:
-    assert outcome_of(error) == (outcome, counts)
+    assert verdict_on(error) == (outcome, counts)
 
 
 @pytest.mark.parametrize("error", [BUSY, SLOW, FLEX_FULL])

@@ -149,3 +149,20 @@ def test_what_is_too_large_is_told_by_what_the_limit_looks_at(
         Limiter(**limits).admit(demand)
     assert text in str(caught.value)
     assert caught.value.hint == hint
+
+
+def test_audio_that_is_longer_than_a_whole_limit_is_refused_and_does_not_wait_for_ever() -> None:
+    limiter = Limiter(audio_seconds_per_hour=7_200)
+    assert isinstance(limiter.admit(Demand(0, audio_s=7_200.0)), Reservation)
+    with pytest.raises(TokenLimitExceededException, match="7300 seconds of audio") as caught:
+        limiter.admit(Demand(0, audio_s=7_300.0))
+    assert (caught.value.dimension, caught.value.requested) == ("ASH", 7_300)
+
+
+@pytest.mark.parametrize("policy", ["greedy", "balanced", "polite"])
+def test_whatever_the_policy_a_number_that_is_tried_is_left_behind(policy: str) -> None:
+    limiter = Limiter(policy=policy)
+    for _ in range(100):  # the trial begins with 30 a minute
+        passed = limiter.reserve(Demand(10, 5))
+        limiter.handler.observe(passed, PLENTY)
+        limiter.handler.settle(passed, Usage(10, 5))
