@@ -28,14 +28,17 @@ class JumpingClock(FakeClock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.idle_s: Callable[[], float] = lambda: 0.0
+        self.jump_if_idle: Callable[[], object] = lambda: None
+
+    def jump(self, seconds: float) -> None:
+        self._now_s += seconds
 
     def get(self, items: queue.SimpleQueue[None], timeout_s: float | None) -> None:
         try:
             items.get(timeout=0.001)
         except queue.Empty:
             if timeout_s is not None:
-                self._now_s += self.idle_s()
+                self.jump_if_idle()
 
 
 def jumping(make_client: MakeClient, url: str, limits: Any, **settings: Any) -> GroqClient:
@@ -44,12 +47,14 @@ def jumping(make_client: MakeClient, url: str, limits: Any, **settings: Any) -> 
     counter = TokenCounter(use_vocabulary=False)
     client = make_client(url, {MODEL: limits}, clock=clock, token_counter=counter, **settings)
 
-    def idle_s() -> float:
-        status = client.get_queue_status()
-        head = None if status["in_flight"] else status["lanes"][MODEL]["head"]
-        return float(head["wait_s"]) if head else 0.0
+    def jump_if_idle() -> None:
+        # Nobody starts a request between the look at what is in flight and the jump.
+        with client._handler.queue._stepping:
+            status = client.get_queue_status()
+            head = None if status["in_flight"] else status["lanes"][MODEL]["head"]
+            clock.jump(float(head["wait_s"]) if head else 0.0)
 
-    clock.idle_s = idle_s
+    clock.jump_if_idle = jump_if_idle
     return client
 
 
