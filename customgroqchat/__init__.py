@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ._objects import (
     APIObject,
     ChatCompletion,
+    ChatCompletionChunk,
     ChatCompletionMessage,
     Choice,
     CompletionUsage,
@@ -22,13 +23,16 @@ from ._objects import (
     TextCompletion,
 )
 from ._options import RequestOptions
+from ._records import Attempt
 from ._types import NOT_GIVEN, NotGiven
 from ._version import __version__
 from ._waiting import WaitExplanation
 from .config_loader import Config, ConfigLoader, ModelConfig
+from .events import Event
 from .exceptions import *  # noqa: F403 - its __all__ is the list
 from .exceptions import __all__ as _exceptions
 from .groq_client import GroqClient
+from .streaming import Stream
 
 if TYPE_CHECKING:
     from ._retry import RetryPolicy
@@ -88,13 +92,16 @@ __all__ = [
     "APIResponse",
     "Again",
     "Ahead",
+    "Attempt",
     "ChatCompletion",
+    "ChatCompletionChunk",
     "ChatCompletionMessage",
     "Choice",
     "CompletionUsage",
     "Config",
     "ConfigLoader",
     "Demand",
+    "Event",
     "GroqClient",
     "Model",
     "ModelConfig",
@@ -110,6 +117,7 @@ __all__ = [
     "Reservation",
     "RetryPolicy",
     "Scope",
+    "Stream",
     "TextCompletion",
     "TokenCount",
     "TokenCounter",

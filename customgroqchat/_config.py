@@ -215,13 +215,17 @@ class Config(_Confidential):
             decides.
         proxies: Scheme to URL; empty for no proxy at all, or None: the environment decides.
         default_headers: Headers of every request.
+        max_response_bytes: Bytes, decompressed, that an answer may have.
+        max_event_bytes: Bytes that a single event of a stream may have.
         expected_completion_tokens: Tokens reserved for an answer without a cap, at first.
         policy: Room left to other programs on the account: ``"greedy"``, ``"balanced"`` or
             ``"polite"``.
         server_limits: What a limit that the service tells does to the configured one: replace it
             (``"adopt"``) or lower it (``"lower"``).
+        share_limits: Whether the clients of a process admit against common levels.
         limits_file: Where told limits are remembered between runs, an absolute path; or None.
         allow_http: Whether base URLs without TLS are allowed on other machines.
+        log_prompts: Whether prompts and answers are written into the log.
         models: The models that have a block of their own, by name.
     """
 
@@ -238,11 +242,15 @@ class Config(_Confidential):
     verify: bool | str | None
     proxies: Mapping[str, str] | None = field(repr=False)
     default_headers: Mapping[str, str] = field(repr=False)
+    max_response_bytes: int
+    max_event_bytes: int
     expected_completion_tokens: int
     policy: str
     server_limits: str
+    share_limits: bool
     limits_file: Path | None
     allow_http: bool
+    log_prompts: bool
     models: Mapping[str, ModelConfig]
     _layers: Layers = field(repr=False, compare=False)
 

@@ -24,11 +24,17 @@ class OutputExpectation:
     __slots__ = ("_first_guess", "_high", "_longest", "_recent", "_typical")
 
     def __init__(self, first_guess: int) -> None:
-        self._first_guess = first_guess
         self._recent: deque[int] = deque(maxlen=_REMEMBERED)
-        self._high = first_guess
-        self._typical = float(first_guess)
         self._longest = 1
+        self.set_first_guess(first_guess)
+
+    def set_first_guess(self, tokens: int) -> None:
+        """Use another first guess."""
+        self._first_guess = tokens
+        if self._recent:
+            self._sum_up()
+        else:
+            self._high, self._typical = tokens, float(tokens)
 
     @property
     def is_known(self) -> bool:
@@ -37,13 +43,15 @@ class OutputExpectation:
 
     def learn(self, tokens: int) -> None:
         """Take note of the output tokens of one answer."""
-        recent = self._recent
-        recent.append(tokens)
-        ordered = sorted(recent)
+        self._recent.append(tokens)
+        self._sum_up()
+        self._longest = max(1, *itertools.islice(reversed(self._recent), _LATEST))
+
+    def _sum_up(self) -> None:
+        ordered = sorted(self._recent)
         high = ordered[min(len(ordered) - 1, int(len(ordered) * _QUANTILE))]
         self._high = high if self.is_known else max(high, self._first_guess)
         self._typical = sum(ordered) / len(ordered)
-        self._longest = max(1, *itertools.islice(reversed(recent), _LATEST))
 
     def tokens(self) -> int:
         """Return the output tokens to expect, at most."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ._headers import parse_limit_message, parse_retry_after
@@ -49,7 +50,7 @@ _HINT_BY_STATUS = {
     401: "Check GROQ_API_KEY, or create a key in the Groq console.",
     403: "The key may not do this, or the network or region is blocked.",
     413: "Shorten the messages or lower max_completion_tokens: no wait will help.",
-    429: "Send it again after retry_after seconds.",
+    429: "Send it again later.",
     498: "The flex tier is full; try again later or use service_tier='on_demand'.",
     503: "The model is over capacity; try again later.",
 }
@@ -86,9 +87,42 @@ def error_from_response(
     error_class = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
     if issubclass(error_class, RateLimitError | RequestTooLargeError):
         facts |= _limit_facts(error_class, message)
-    if status == 429 and facts["retry_after"] is None and facts["hint"] == _HINT_BY_STATUS[429]:
-        facts["hint"] = "Send it again later; the answer does not say when."
+    if facts["hint"] is _HINT_BY_STATUS[429]:
+        facts["hint"] = _when_to_come_back(facts["retry_after"])
     return error_class(f"HTTP {status}: {message}", **facts)
+
+
+#: The status of an error that a stream tells without one.
+_STATUS_BY_WORD = {
+    "rate_limit_exceeded": 429,
+    "invalid_request_error": 400,
+    "json_validate_failed": 400,
+    "tool_use_failed": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "over_capacity": 503,
+    "service_unavailable": 503,
+}
+
+
+def error_from_frame(
+    error: Mapping[str, Any], response: ResponseInfo, request: RequestInfo | None
+) -> APIStatusError:
+    """Return the error for one that a stream tells in place of its next event.
+
+    Its status is the one that it names, or that its code or type stands for, else 500.
+
+    Args:
+        error: The error object.
+        response: The answer that the stream is part of, whose own status is 200.
+        request: Where the request went.
+    """
+    status = error.get("status_code")
+    if not isinstance(status, int) or not 300 <= status <= 599:
+        words = (_text(error.get(name)) or "" for name in ("code", "type"))
+        status = next((_STATUS_BY_WORD[word] for word in words if word in _STATUS_BY_WORD), 500)
+    text = json.dumps({"error": dict(error)}, ensure_ascii=False, default=str)
+    return error_from_response(ResponseInfo(status, response.headers, text), request, 0.0)
 
 
 def _limit_facts(error_class: type[APIStatusError], message: str) -> dict[str, Any]:
@@ -106,6 +140,12 @@ def _limit_facts(error_class: type[APIStatusError], message: str) -> dict[str, A
         found["retry_after"] = None
         found["hint"] = _HINT_BY_STATUS[413]
     return found
+
+
+def _when_to_come_back(retry_after_s: float | None) -> str:
+    if retry_after_s is None:
+        return "Send it again later; the answer does not say when."
+    return f"Send it again in {retry_after_s:g} s, which is retry_after."
 
 
 def _parsed(text: str) -> object:

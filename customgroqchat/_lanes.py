@@ -6,7 +6,9 @@ The life of a job::
       │ ▲                              │
       │ └──due, old place── PARKED ◀───┘ Again
       │                       │
-      └───────────────────────┴──▶ CANCELLED, or DONE when its time is up
+      └───────────────────────┴──▶ DONE when its time is up
+
+    CANCELLED can follow on any but DONE; what runs then is interrupted.
 """
 
 from __future__ import annotations
@@ -77,8 +79,8 @@ WAITING = (State.QUEUED, State.PARKED)
 class RequestFuture(Future[Any]):
     """The outcome of one request: a ``concurrent.futures.Future``.
 
-    It can be cancelled for as long as the request was not sent: while it is queued, and also
-    while it waits to be sent once more.
+    It can be cancelled until it has ended: while the request is queued, and also while it is being
+    sent, which ends at once.
 
     Attributes:
         request_id: This client's number for the request, for ``client.cancel()``.
@@ -96,6 +98,7 @@ class RequestFuture(Future[Any]):
         job: Job,
         cancel_job: Callable[[Job], bool],
         abandon_job: Callable[[Job], None] | None = None,
+        drive: Callable[[RequestFuture, float | None], bool] | None = None,
     ) -> None:
         super().__init__()
         self.request_id = job.serial
@@ -103,11 +106,12 @@ class RequestFuture(Future[Any]):
         self._job: Job | None = job
         self._cancel_job: Callable[[Job], bool] | None = cancel_job
         self._abandon_job = abandon_job
+        self._drive = drive
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[Future[Any]], object]] | None = []
 
     def cancel(self) -> bool:
-        """Cancel the request unless it is being sent or has ended; return whether it is now.
+        """Cancel the request unless it has ended; return whether it is cancelled now.
 
         From any thread; its callbacks are called on this one.
         """
@@ -121,6 +125,22 @@ class RequestFuture(Future[Any]):
         job, abandon_job = self._job, self._abandon_job
         if job is not None and abandon_job is not None:
             abandon_job(job)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Return the value or raise the error, waiting for it at most ``timeout`` seconds.
+
+        Where the process has no threads, the waiting thread does the work.
+        """
+        return super().result(self._after_driving(timeout))
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Return the error, or None for a value; waits as :meth:`result` does."""
+        return super().exception(self._after_driving(timeout))
+
+    def _after_driving(self, timeout: float | None) -> float | None:
+        """Do the work, if nobody else does; return how long to wait."""
+        drive = self._drive
+        return 0.0 if drive is not None and drive(self, timeout) else timeout
 
     def running(self) -> bool:
         """Return whether the request is being sent at this moment."""
@@ -165,7 +185,7 @@ class RequestFuture(Future[Any]):
     def _let_go(self) -> None:
         # Whoever keeps a future keeps nothing else alive. Not before it has its outcome: who
         # cancels it at the same moment asks the job.
-        self._job = self._cancel_job = self._abandon_job = None
+        self._job = self._cancel_job = self._abandon_job = self._drive = None
 
     def _caller(
         self, callbacks: list[Callable[[Future[Any]], object]] | None
@@ -268,7 +288,8 @@ class Lane(queue.PriorityQueue[tuple[float, int, int, Job]]):
     The best rank decides on the level, and within it the tags share; see :meth:`claim`.
 
     A job that left (admitted, cancelled) leaves its entry behind, which is dropped when it comes
-    to the front, or when more than half of the entries are of that kind.
+    to the front, or when more than half of the entries are of that kind. The manager's lock guards
+    all of it: the mutex of the base class is not needed, and gevent's has none.
     """
 
     def __init__(self, name: Hashable) -> None:
@@ -293,10 +314,9 @@ class Lane(queue.PriorityQueue[tuple[float, int, int, Job]]):
         self.levels[job.level].leave(job, goes=goes)
         self._drop_if_empty(job.level)
         if len(self.queue) > 2 * self.live + 16:
-            with self.mutex:
-                live = [entry for entry in self.queue if is_live(entry)]
-                heapq.heapify(live)
-                self.queue[:] = live
+            live = [entry for entry in self.queue if is_live(entry)]
+            heapq.heapify(live)
+            self.queue[:] = live
 
     def park(self, job: Job) -> None:
         """Count a job that will come back."""
@@ -357,15 +377,13 @@ class Lane(queue.PriorityQueue[tuple[float, int, int, Job]]):
         return ahead.and_also(level.parked).and_also(level.ahead_of(tag))
 
     def _best(self) -> Job | None:
-        with self.mutex:
-            while self.queue and not is_live(self.queue[0]):
-                heapq.heappop(self.queue)
-            return self.queue[0][3] if self.queue else None
+        while self.queue and not is_live(self.queue[0]):
+            heapq.heappop(self.queue)
+        return self.queue[0][3] if self.queue else None
 
     def jobs(self) -> list[Job]:
         """Return all queued jobs, in no order."""
-        with self.mutex:
-            return [entry[3] for entry in self.queue if is_live(entry)]
+        return [entry[3] for entry in self.queue if is_live(entry)]
 
 
 _NOBODY = Level()

@@ -15,6 +15,7 @@ from ._calls import Call
 from ._fitting import check_fits
 from ._forecast import wait_for
 from ._limit_book import LimitBook, Scope, is_conclusive
+from ._lookouts import Lookout, Lookouts
 from ._pricing import Demand, Usage
 from ._reconciliation import Correction, from_headers, from_refusal, in_use, most_left
 from .exceptions import RateLimitError, RequestTooLargeError
@@ -47,25 +48,44 @@ class Announced(NamedTuple):
 
 
 class Ledger:
-    """What is known of one account and model, and its part of the store."""
+    """What is known of one account and model, and its part of the store.
+
+    Attributes:
+        scope: The account and model.
+        book: How its limits are worked out: the one of the client that decides.
+        decided_by: The number of that book when it was handed over.
+        state: What is known.
+        lookouts: Who was told to wait.
+    """
 
     def __init__(
         self, scope: Scope, book: LimitBook, store: Store, remembered: Mapping[str, int]
     ) -> None:
         self.scope = scope
-        self._book = book
+        self.book = book
+        self.decided_by = book.number
         self._store = store
         self.state = book.open(scope, remembered)
+        self.lookouts = Lookouts()
         self._announced = Announced(-math.inf, None)
         self._reconciled_s = -math.inf
         # Tokens that were not given back, in case the service does not either.
         self._withheld = 0.0
         self._withheld_at_s = 0.0
 
-    @property
-    def is_unused(self) -> bool:
-        """Whether nothing is on its way, and nothing was ever heard."""
-        return not (self.state.heard or self.state.calls.open)
+    def use_book(self, book: LimitBook, remembered: Mapping[str, int]) -> None:
+        """Have another book decide, or the same one, changed."""
+        self.book = book
+        self.decided_by = book.number
+        book.take_over(self.scope, self.state, remembered)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing is on its way, and nobody waits."""
+        return not self.state.calls.open and not self.lookouts.is_awaited(now)
+
+    def surprised(self, besides: Lookout | None, now: float) -> list[Lookout]:
+        """Return those whose wait has become shorter than they were told."""
+        return self.lookouts.surprised(besides, lambda: self._store.snapshot(self.scope), now)
 
     # --- before a request is sent -----------------------------------------------------------
 
@@ -143,8 +163,13 @@ class Ledger:
 
     # --- the ends of a reservation ------------------------------------------------------------
 
-    def settle(self, call: Call, demand: Demand, usage: Usage, now: float) -> None:
-        """Replace what was set aside by what was used, and believe what the answer says."""
+    def settle(
+        self, call: Call, demand: Demand, usage: Usage, now: float, *, is_estimate: bool = False
+    ) -> None:
+        """Replace what was set aside by what was used, and believe what the answer says.
+
+        From an estimate nothing is learnt: neither what requests use nor how levels stand.
+        """
         state = self.state
         if not state.end(call, now):
             return
@@ -159,12 +184,13 @@ class Ledger:
             if name in final and reserved != final[name]
         }
         state.learner.ended(call, now, released=False)
-        state.pricing.learn(demand, usage)
         after = self._store.settle(self.scope, amounts)
-        self._reconcile(call, after, now)
+        if not is_estimate:
+            state.pricing.learn(demand, usage)
+            self._reconcile(call, after, now)
         call.overlaps = None  # or each call would keep all that were before it
         state.passed(call)
-        self._book.climb(self.scope, state, call)
+        self.book.climb(self.scope, state, call)
         state.calls.tidy()
 
     def release(self, call: Call, now: float) -> None:
@@ -197,7 +223,7 @@ class Ledger:
         news: Mapping[str, int] = {}
         if error.dimension and error.limit:
             told = {error.dimension: error.limit}
-            news = self._book.learn(self.scope, self.state, told, call.serial)
+            news = self.book.learn(self.scope, self.state, told, call.serial)
         if error.dimension in ("TPM", "TPD") and error.requested:
             self.state.learner.priced(call, error.requested, self.state.calls)
             self.state.pricing.learn_price(demand, error.requested, self.state.learner.rule)
@@ -212,6 +238,7 @@ class Ledger:
     def after_fork(self) -> None:
         """Forget what is on its way: its answers come to the parent. It stays charged."""
         self.state.after_fork()
+        self.lookouts = Lookouts()
 
     # --- questions ------------------------------------------------------------------------------
 
@@ -240,7 +267,7 @@ class Ledger:
 
     @property
     def _policy(self) -> str:
-        return self._book.config.policy
+        return self.book.config.policy
 
     def _begun(self, call: Call, demand: Demand, marks: Mapping[str, Mark]) -> Call:
         pricing = self.state.pricing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _TRAVEL_S = 0.05
 _MOST_FLOWED_BACK = 0.25
 _AGAIN_S = 3_600.0  # after which what is told again is handed over to be remembered again
+
+_numbers = itertools.count(1)
 
 
 class Scope(NamedTuple):
@@ -48,15 +52,24 @@ class Memory(Protocol):
 class LimitBook:
     """Works out limits from configuration, memory and what the service tells.
 
-    Not thread-safe, except for :meth:`recall` and :meth:`remember`: the rate limit handler has the
+    Not thread-safe, except for :meth:`recall` and :meth:`remember`: the ledgers' owner has the
     lock.
+
+    Attributes:
+        config: The configuration.
+        number: The higher, the newer the configuration: of several clients', the newest counts.
     """
 
     def __init__(self, config: Config, store: Store, clock: Clock, memory: Memory | None) -> None:
-        self.config = config
+        self.use_config(config)
         self._store = store
         self._clock = clock
         self._memory = memory
+
+    def use_config(self, config: Config) -> None:
+        """Work limits out by another configuration from now on."""
+        self.config = config
+        self.number = next(_numbers)
 
     def open(self, scope: Scope, remembered: Mapping[str, int]) -> ScopeState:
         """Return a new state for a scope, with the limits that are known without asking."""
@@ -64,6 +77,13 @@ class LimitBook:
         state.remembered = remembered
         self.configure(scope, state)
         return state
+
+    def take_over(self, scope: Scope, state: ScopeState, remembered: Mapping[str, int]) -> None:
+        """Bring a state into line with this book; levels and what the service told are kept."""
+        state.remembered = remembered
+        state.remembered_s = -math.inf  # this memory may not have been told
+        state.pricing.set_first_guess(self.config.expected_completion_tokens)
+        self.configure(scope, state)
 
     def recall(self, scope: Scope) -> Mapping[str, int]:
         """Return what is remembered. May block for a file: not to be called under a lock."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from ._futures import Callback, failed, longest_sleep_s, outcome_of, wait_until_ended
 from ._options import RequestOptions
 from ._ordering import priority_level
+from ._surroundings import threads_run
 from ._text import shown
 from ._validation import (
     chat_payload,
@@ -114,7 +115,8 @@ def outcomes(
         except GroqError as error:  # is the outcome of this one, when its turn comes
             return failed(error)
 
-    run = map_ordered if ordered else map_unordered
+    # Which of several is ready first only threads can tell.
+    run = map_ordered if ordered or not threads_run() else map_unordered
     with contextlib.closing(run(start, requests, look_ahead)) as futures:
         for future in futures:
             outcome = outcome_of(future)

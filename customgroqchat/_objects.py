@@ -12,7 +12,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from ._records import AnswerFacts, Attempt
+
 T = TypeVar("T", bound="APIObject")
+A = TypeVar("A", bound="APIAnswer")
 
 
 class APIObject(dict[str, Any]):
@@ -78,6 +81,57 @@ class APIObject(dict[str, Any]):
     def model_dump_json(self, *, indent: int | None = None, **_: Any) -> str:
         """Return JSON text; named as in the official SDK."""
         return self.to_json(indent=indent)
+
+
+class APIAnswer(APIObject):
+    """An object that is a whole answer, and knows how it came about; that is no field of it."""
+
+    # Kept beside the fields, and handed on by pickle and copy like any attribute of a dict's.
+    _facts = AnswerFacts()
+
+    def note(self: A, facts: AnswerFacts) -> A:
+        """Keep how it came about; returns itself."""
+        object.__setattr__(self, "_facts", facts)
+        return self
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's name for the request; quote it to support."""
+        return self._facts.request_id
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer; their names' case does not matter."""
+        return self._facts.headers
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that the request waited before it was sent."""
+        return self._facts.waited_s
+
+    @property
+    def history(self) -> tuple[Attempt, ...]:
+        """How each attempt went, oldest first."""
+        return self._facts.history
+
+    @property
+    def attempts(self) -> int:
+        """How often the request was sent."""
+        return len(self._facts.history)
+
+    @property
+    def retries_taken(self) -> int:
+        """How often it was sent again."""
+        return max(0, self.attempts - 1)
+
+    def __copy__(self: A) -> A:
+        return super().__copy__().note(self._facts)
+
+    def __deepcopy__(self: A, memo: dict[int, Any]) -> A:
+        return super().__deepcopy__(memo).note(self._facts)
+
+    def __reduce__(self) -> Any:
+        return type(self), (dict(self),), {"_facts": self._facts}
 
 
 _CONTAINERS = frozenset({dict, list})
@@ -165,7 +219,7 @@ class CompletionUsage(APIObject):
     completion_tokens_details: APIObject | None
 
 
-class ChatCompletion(APIObject):
+class ChatCompletion(APIAnswer):
     """The answer to a chat request."""
 
     id: str
@@ -174,6 +228,55 @@ class ChatCompletion(APIObject):
     model: str
     choices: list[Choice]
     usage: CompletionUsage
+    system_fingerprint: str | None
+    service_tier: str | None
+    x_groq: APIObject | None
+
+
+class FunctionDelta(APIObject):
+    """A piece of a function: its name comes whole, ``arguments`` may come bit by bit."""
+
+    name: str | None
+    arguments: str | None
+
+
+class ToolCallDelta(APIObject):
+    """A piece of the tool call that ``index`` tells."""
+
+    index: int
+    id: str | None
+    type: str | None
+    function: FunctionDelta | None
+
+
+class ChoiceDelta(APIObject):
+    """What a chunk adds to the message."""
+
+    role: str | None
+    content: str | None
+    reasoning: str | None
+    channel: str | None
+    tool_calls: list[ToolCallDelta] | None
+
+
+class ChunkChoice(APIObject):
+    """A piece of one answer; the last one has the reason of its end."""
+
+    index: int
+    delta: ChoiceDelta
+    finish_reason: str | None
+    logprobs: Any
+
+
+class ChatCompletionChunk(APIObject):
+    """One event of a streamed chat answer; ``choices`` is empty in the one for the usage."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: list[ChunkChoice]
+    usage: CompletionUsage | None
     system_fingerprint: str | None
     service_tier: str | None
     x_groq: APIObject | None
@@ -191,7 +294,7 @@ class TextChoice(APIObject):
     logprobs: Any
 
 
-class TextCompletion(APIObject):
+class TextCompletion(APIAnswer):
     """The answer to a text completion: a chat answer in the older shape."""
 
     id: str
@@ -219,7 +322,7 @@ class Model(APIObject):
     pricing: APIObject | None
 
 
-class ModelList(APIObject):
+class ModelList(APIAnswer):
     """The models that the key may use, in ``data``."""
 
     object: str

@@ -53,6 +53,14 @@ def usage_of(data: Any) -> Usage | None:
     return Usage(prompt, completion, cached if isinstance(cached, int) else 0)
 
 
+def finish_reason_of(data: Any) -> str | None:
+    """Return why an answer ended, or None if it does not say."""
+    choices = data.get("choices") if isinstance(data, Mapping) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    reason = first.get("finish_reason") if isinstance(first, Mapping) else None
+    return reason if isinstance(reason, str) else None
+
+
 def is_answer(data: Any) -> bool:
     """Whether it has the form of a chat answer, as far as everybody relies on it."""
     choices = data.get("choices") if isinstance(data, dict) else None

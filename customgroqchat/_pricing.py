@@ -68,6 +68,13 @@ class Pricing:
         self._prompts = PromptCalibration()
         self._totals: deque[int] = deque(maxlen=_TOTALS)
 
+    def set_first_guess(self, tokens: int) -> None:
+        """Expect other answers, as long as too few are known."""
+        if tokens != self._first_guess:
+            self._first_guess = tokens
+            for outputs in (self._outputs, *self._outputs_by_tag.values()):
+                outputs.set_first_guess(tokens)
+
     def learn(self, demand: Demand, usage: Usage) -> None:
         """Take note of what a request took in the end."""
         self._outputs.learn(usage.completion)

@@ -14,6 +14,7 @@ from .exceptions import (
     ClientError,
     QueueFullException,
     RateLimitExceededException,
+    RequestCancelledException,
 )
 
 _log = logging.getLogger(__name__)
@@ -122,6 +123,11 @@ def no_worker(job: Job, fault: RuntimeError) -> ClientError:
     error = ClientError(f"No worker could be started: {fault}", model=job.model)
     error.__cause__ = fault
     return error
+
+
+def cancelled_error() -> RequestCancelledException:
+    """Return the error for a job that somebody cancelled."""
+    return RequestCancelledException("The request was cancelled.")
 
 
 def closed_error() -> ClientClosedException:

@@ -1,7 +1,12 @@
-"""The threads of a queue manager: its dispatcher, its workers, and those that call callbacks."""
+"""The threads of a queue manager: its dispatcher, its workers, and those that call callbacks.
+
+Where no thread runs, whoever waits for a job does all that they would do.
+"""
 
 from __future__ import annotations
 
+import functools
+import queue
 import threading
 import weakref
 from collections.abc import Callable
@@ -32,16 +37,24 @@ class QueueThreads:
     Attributes:
         workers: Where jobs run, or None before the start.
         callers: Where callbacks run, or None before the start.
+        in_place: Whether there are none: see :meth:`do_next`.
     """
 
     def __init__(self) -> None:
         self.workers: Executor | None = None
         self.callers: Executor | None = None
+        self.in_place = False
+        self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._finalizer: weakref.finalize[[], Stepper] | None = None
+
+    @property
+    def have_begun(self) -> bool:
+        """Whether it is settled who does the work."""
+        return self.in_place or self.workers is not None
 
     def start(self, stepper: Stepper, max_workers: int, changed: Signal, clock: Clock) -> None:
         """Make them, once; the dispatcher steps whenever something has changed."""
-        if self.workers is not None:
+        if self.have_begun:
             return
         threading.Thread(
             target=_dispatch,
@@ -57,13 +70,27 @@ class QueueThreads:
 
     def work(self, function: Callable[..., None], *args: Any) -> None:
         """Have a worker call the function; raises RuntimeError if that cannot be."""
+        if self.in_place:
+            self._todo.put(functools.partial(function, *args))
+            return
         assert self.workers is not None
         self.workers.submit(function, *args)
 
+    def do_next(self) -> bool:
+        """Do what a worker would do next, on this thread; False if there is nothing."""
+        try:
+            task = self._todo.get_nowait()
+        except queue.Empty:
+            return False
+        task()
+        return True
+
     def call(self, call_back: Callable[[], None]) -> None:
         """Have a thread of their own call the callbacks of a job, or else this one."""
+        if self.callers is None:
+            call_back()
+            return
         try:
-            assert self.callers is not None
             self.callers.submit(call_back)
         except RuntimeError:  # shut down by close(), or by the interpreter's end
             call_back()

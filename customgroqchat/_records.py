@@ -27,6 +27,16 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"Headers({self._items!r})"
 
+    def __reduce__(self) -> tuple[type[Headers], tuple[dict[str, str]]]:
+        return Headers, (self._items,)
+
+
+class SecretHeaders(dict[str, str]):
+    """Request headers, one of which is the key: not to be seen by who prints variables."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
+
 
 @dataclass(frozen=True)
 class RequestInfo:
@@ -55,6 +65,49 @@ class ResponseInfo:
             "headers": dict(self.headers),
             "text": self.text,
         }
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How one sending of a request went.
+
+    Attributes:
+        began_s: Seconds after the request was submitted.
+        took_s: Seconds it took; of a stream, until its headers were in.
+        outcome: ``"ok"``, or the name of the error's class.
+        status_code: The HTTP status, or None if there was no answer.
+        request_id: The service's name for it, if it gave one.
+        phase: How far it came: ``"connecting"``, ``"sending"``, ``"waiting"`` for the answer,
+            ``"reading"`` it, or ``"done"``.
+    """
+
+    began_s: float
+    took_s: float
+    outcome: str
+    status_code: int | None = None
+    request_id: str | None = None
+    phase: str = "done"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a dict."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class AnswerFacts:
+    """How an answer came about: what is known of it beside what it says.
+
+    Attributes:
+        request_id: The service's name for the request, or None.
+        headers: Those of the answer.
+        waited_s: Seconds that the request waited before it was sent, all its waits together.
+        history: How each attempt went, oldest first.
+    """
+
+    request_id: str | None = None
+    headers: Headers = field(default_factory=Headers)
+    waited_s: float = 0.0
+    history: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True)

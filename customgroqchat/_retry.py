@@ -14,6 +14,7 @@ from .exceptions import (
 )
 
 _SUCCESSES_FOR_A_RETRY = 10
+_BEGUN_STATUS = frozenset({408, 500, 502, 504})
 _RETRYABLE_STATUS = frozenset({408, 409, 498})
 
 
@@ -69,6 +70,14 @@ def is_retryable(error: APIError) -> bool:
         isinstance(error, InternalServerError | CapacityExceededError)
         or error.status_code in _RETRYABLE_STATUS
     )
+
+
+def may_have_begun(error: APIError) -> bool:
+    """Whether the service may have done something of what it was asked, before the fault."""
+    if isinstance(error, APIConnectionError):
+        return error.may_have_arrived
+    # A refusal, of whatever kind, is an answer of one that did not begin.
+    return not isinstance(error, APIStatusError) or error.status_code in _BEGUN_STATUS
 
 
 def _can_never_pass(error: RateLimitError) -> bool:

@@ -28,6 +28,7 @@ from ._kinds_http import DEFAULT_BASE_URL, BaseUrl, HeaderTable, Key, ProxyTable
 
 _DAY_S = 86_400.0
 _MONTH_S = 30 * _DAY_S
+_MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,18 @@ CLIENT: Mapping[str, Setting] = MappingProxyType(
             ),
             Setting("default_headers", HeaderTable(), _NONE, "Headers of every request."),
             Setting(
+                "max_response_bytes",
+                Whole(1_024, 10**12),
+                64 * _MIB,
+                "Bytes, decompressed, that an answer may have before it is given up.",
+            ),
+            Setting(
+                "max_event_bytes",
+                Whole(1_024, 10**12),
+                8 * _MIB,
+                "Bytes that a single event of a stream may have before the stream is given up.",
+            ),
+            Setting(
                 "expected_completion_tokens",
                 Whole(1, 10_000_000),
                 1_024,
@@ -129,6 +142,12 @@ CLIENT: Mapping[str, Setting] = MappingProxyType(
                 "or only lowers it.",
             ),
             Setting(
+                "share_limits",
+                Flag(),
+                True,
+                "Reckon with what the other clients of this process use of the same limits.",
+            ),
+            Setting(
                 "limits_file",
                 FilePath(),
                 None,
@@ -140,6 +159,12 @@ CLIENT: Mapping[str, Setting] = MappingProxyType(
                 Flag(),
                 False,
                 "Allow base URLs without TLS on other machines than this one.",
+            ),
+            Setting(
+                "log_prompts",
+                Flag(),
+                False,
+                "Write prompts and answers into the log, at level DEBUG.",
             ),
         ),
     }

@@ -7,13 +7,13 @@ _LONGEST = 80
 _SHORTEST_SECRET = 12
 
 
-def shown(value: object) -> str:
+def shown(value: object, longest: int = _LONGEST) -> str:
     """Return the repr of a value, shortened; of its type, if it has none."""
     try:
         text = repr(value)
     except Exception:  # an integer of many thousand digits, say, or a class that is broken
         text = f"a {type(value).__name__}"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def without_secret(text: str, secret: str | None) -> str:

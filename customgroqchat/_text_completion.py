@@ -51,3 +51,17 @@ def to_text_completion(chat: Mapping[str, Any]) -> TextCompletion:
         for choice in chat.get("choices") or ()
     ]
     return TextCompletion.wrap({**chat, "object": "text_completion", "choices": choices})
+
+
+def to_text_chunk(chunk: Mapping[str, Any]) -> TextCompletion:
+    """Return an event of a chat stream as one of a text completion's; other fields are kept."""
+    choices = [
+        {
+            "index": choice.get("index", 0),
+            "text": (choice.get("delta") or {}).get("content") or "",
+            "finish_reason": choice.get("finish_reason"),
+            "logprobs": None,
+        }
+        for choice in chunk.get("choices") or ()
+    ]
+    return TextCompletion.wrap({**chunk, "object": "text_completion", "choices": choices})

@@ -11,20 +11,25 @@ first request and not before.
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import queue
 import socket
 import threading
+import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import requests
-import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from . import _process
+from ._connecting import connect
+from ._incoming import FAULTS, Incoming, is_dead, reason_of, translated
+from ._line import Line
 from ._records import RequestInfo
-from .exceptions import APIConnectionError, APITimeoutError
+from .exceptions import APIConnectionError
 
 # A NAT or firewall that forgets an idle connection makes the next request on it hang; these
 # probes notice. Not every system has every name.
@@ -43,52 +48,6 @@ _KEEPALIVE = [
 _REMEMBERED = 256
 
 
-class InFlight:
-    """The connections that threads are waiting for, by the thread that waits.
-
-    While a thread is blocked in a socket there is no response to close yet: the only way to wake
-    it is to shut the socket down. All methods may be called from any thread.
-    """
-
-    def __init__(self) -> None:
-        self._by_thread: dict[int, tuple[HTTPConnection, bool]] = {}
-        self._lock = threading.Lock()
-        self._aborted = False
-
-    def enter(self, connection: HTTPConnection, connected: bool) -> None:
-        """Note that the calling thread connects, or has connected and sends and waits.
-
-        Raises:
-            ConnectionAbortedError: everything was aborted.
-        """
-        with self._lock:
-            if self._aborted:
-                raise ConnectionAbortedError("the client was closed")
-            self._by_thread[threading.get_ident()] = (connection, connected)
-
-    def was_connected(self) -> bool:
-        """Return whether the calling thread came as far as to send anything."""
-        with self._lock:
-            # Where nothing was noted, the connection is not one of ours but a mock's.
-            return self._by_thread.get(threading.get_ident(), (None, True))[1]
-
-    def leave(self) -> None:
-        """Note that the calling thread waits no more."""
-        with self._lock:
-            self._by_thread.pop(threading.get_ident(), None)
-
-    def abort(self) -> None:
-        """Shut down all connections, now and from now on: who waits for one gets an error."""
-        with self._lock:
-            self._aborted = True
-            connections = [connection for connection, _ in self._by_thread.values()]
-        for connection in connections:
-            sock = connection.sock
-            if sock is not None:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-
-
 class Transport(HTTPAdapter):
     """The adapter: pools of connections as large as asked for, to few addresses.
 
@@ -98,7 +57,7 @@ class Transport(HTTPAdapter):
     """
 
     def __init__(self, pool_size: int) -> None:
-        self.in_flight = InFlight()
+        self.lines = threading.local()  # ``line``: that of the request which a thread sends
         self._pools: dict[tuple[Any, ...], Any] = {}
         self._targets: dict[tuple[Any, ...], str] = {}
         super().__init__(pool_connections=16, pool_maxsize=pool_size)
@@ -108,13 +67,13 @@ class Transport(HTTPAdapter):
         super().init_poolmanager(
             *args, socket_options=[*HTTPConnection.default_socket_options, *_KEEPALIVE], **kwargs
         )
-        self.poolmanager.pool_classes_by_scheme = _tracked_pools(self.in_flight)
+        self.poolmanager.pool_classes_by_scheme = _tracked_pools(self.lines)
 
     def proxy_manager_for(self, proxy: Any, **proxy_kwargs: Any) -> Any:
         """Return the pools behind a proxy, tracked like the others."""
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
         if not proxy.lower().startswith("socks"):  # those have connections of their own kind
-            manager.pool_classes_by_scheme = _tracked_pools(self.in_flight)
+            manager.pool_classes_by_scheme = _tracked_pools(self.lines)
         return manager
 
     def get_connection_with_tls_context(
@@ -137,6 +96,14 @@ class Transport(HTTPAdapter):
             _remember(self._targets, key, target)
         return target
 
+    def close(self) -> None:
+        """Close all connections that are not in use; the others, as soon as they are not."""
+        # The manager would leave that to the garbage collector, who comes late where somebody
+        # keeps an error, and with it the frames that it came through.
+        for pool in list(self._pools.values()):
+            pool.close()
+        super().close()
+
     def build_response(self, req: Any, resp: Any) -> requests.Response:
         """Return the response without a jar of cookies, and with the headers as they are."""
         response = requests.Response()
@@ -157,26 +124,63 @@ def _remember(known: dict[Any, Any], key: object, value: object) -> None:
 
 
 class _Tracked(HTTPConnection):
-    """A connection that tells who waits for it."""
+    """A connection that tells the line of the request how far it is."""
 
-    in_flight: ClassVar[InFlight]
+    lines: ClassVar[threading.local]
+    used_by: Line | None = None
+
+    def _new_conn(self) -> socket.socket:
+        return connect(self, self._dns_host, self._line())
 
     def connect(self) -> None:
-        self.in_flight.enter(self, connected=False)
+        line = self._line()
+        line.enter("connecting")
         super().connect()
-        self.in_flight.enter(self, connected=True)
+        line.enter("sending", self.sock)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        self.in_flight.enter(self, connected=True)
+        line = self._line()
+        line.is_reused = self.sock is not None and line.phase == "starting"
+        if line.is_reused and line.wants_new:
+            self.close()  # connects anew by itself
+        self.used_by = line
+        line.enter("sending", self.sock)
         super().request(*args, **kwargs)
+        line.enter("waiting", self.sock)
+
+    def _line(self) -> Line:
+        line: Line = self.lines.line
+        return line
 
 
 class _TrackedTLS(_Tracked, HTTPSConnection):
     """The same, encrypted."""
 
 
-def _tracked_pools(in_flight: InFlight) -> dict[str, type[HTTPConnectionPool]]:
-    """Return kinds of pools whose connections tell ``in_flight`` who waits for them."""
+class _QuietPool(HTTPConnectionPool):
+    """A pool that closes what it has no room for, without a warning.
+
+    There is room for as many as there are workers; beside them, any number of streams may be open.
+    """
+
+    def _put_conn(self, conn: Any) -> None:
+        line = getattr(conn, "used_by", None)
+        if line is not None:  # whoever cuts it from now on must not hit the next one
+            conn.used_by = None
+            line.let_go()
+        try:
+            # When the interpreter ends, nobody will be there to close it later.
+            if self.pool is not None and not _process.is_ending():
+                self.pool.put(conn, block=False)
+                return
+        except queue.Full:
+            pass
+        if conn:
+            conn.close()
+
+
+def _tracked_pools(lines: threading.local) -> dict[str, type[HTTPConnectionPool]]:
+    """Return kinds of pools whose connections tell the lines of their requests."""
 
     class Connection(_Tracked):
         pass
@@ -184,22 +188,14 @@ def _tracked_pools(in_flight: InFlight) -> dict[str, type[HTTPConnectionPool]]:
     class TLSConnection(_TrackedTLS):
         pass
 
-    class Pool(HTTPConnectionPool):
+    class Pool(_QuietPool):
         ConnectionCls = Connection
 
-    class TLSPool(HTTPSConnectionPool):
+    class TLSPool(_QuietPool, HTTPSConnectionPool):
         ConnectionCls = TLSConnection
 
-    Connection.in_flight = TLSConnection.in_flight = in_flight
+    Connection.lines = TLSConnection.lines = lines
     return {"http": Pool, "https": TLSPool}
-
-
-class Exchange(NamedTuple):
-    """What came back: the status, the headers, and the whole body, decompressed."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Wire:
@@ -217,19 +213,30 @@ class Wire:
         self._verify = verify
         self._proxies = proxies
         self._transport = Transport(pool_size)
+        self._lock = threading.Lock()  # guards the two below
+        self._lines: weakref.WeakSet[Line] = weakref.WeakSet()
+        self._aborted = False
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc would replace the key
         self._session.mount("https://", self._transport)
         self._session.mount("http://", self._transport)
-        self._templates: dict[tuple[str, str, str], requests.PreparedRequest] = {}
+        self._templates: dict[tuple[str, str, int], tuple[Any, requests.PreparedRequest]] = {}
         self._routes: dict[str, tuple[bool | str, dict[str, str]]] = {}
 
-    def exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Any
-    ) -> Exchange:
-        """Send a request once and read the whole answer, whatever its status.
+    def open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: Any,
+        line: Line,
+    ) -> Incoming:
+        """Send a request and return the answer, whatever its status, once its headers are in.
 
-        Blocks the calling thread; :meth:`abort` ends it from another one.
+        Blocks the calling thread; cutting the line ends it from another one. A connection that
+        turns out to be dead, because the service closed it after the last request, is replaced
+        once: the request never got anywhere.
 
         Args:
             method: ``"GET"``, ``"POST"``, ...
@@ -237,30 +244,63 @@ class Wire:
             headers: All headers but those about the body, which is JSON.
             body: The body, or None.
             timeout: Seconds (connect, read).
+            line: The request's.
 
         Raises:
             APIConnectionError: no answer; APITimeoutError if it was for lack of time.
+            RequestCancelledException, ClientClosedException: the line was cut for that.
         """
         info = RequestInfo(method, url)
-        prepared = self._prepared(method, url, headers, body)
-        verify, proxies = self._route(url)
+        with self._lock:
+            self._lines.add(line)
+            if self._aborted:
+                line.cut("closed")
         try:
+            response = self._sent(method, url, headers, body, timeout, line)
+        except FAULTS as fault:
+            line.leave()
+            raise translated(fault, info, line) from fault
+        except BaseException:
+            line.leave()
+            raise
+        return Incoming(response, line, info)
+
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: Any,
+        line: Line,
+    ) -> Any:
+        verify, proxies = self._route(url)
+        prepared = self._prepared(method, url, headers, body)
+        self._transport.lines.line = line
+        try:
+            line.look_for_connection(wants_new=False)
             # Sent through the adapter: what Session.send adds (cookies, redirects, hooks) is
             # not wanted.
-            response = self._transport.send(
-                prepared, stream=True, timeout=timeout, verify=verify, proxies=proxies
+            send = functools.partial(
+                self._transport.send, stream=True, timeout=timeout, verify=verify, proxies=proxies
             )
-            content = response.raw.read(decode_content=True)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as fault:
-            was_connected = self._transport.in_flight.was_connected()
-            raise _translated(fault, info, was_connected) from fault
+            try:
+                return send(prepared).raw
+            except FAULTS as fault:
+                if not (line.is_reused and line.cut_by is None and is_dead(fault)):
+                    raise
+            line.look_for_connection(wants_new=True)
+            return send(prepared).raw
         finally:
-            self._transport.in_flight.leave()
-        return Exchange(response.status_code, response.headers, content)
+            self._transport.lines.line = None
 
     def abort(self) -> None:
-        """End all exchanges that are waiting, with an error."""
-        self._transport.in_flight.abort()
+        """End everything that is on its way, now and from now on, with an error."""
+        with self._lock:
+            self._aborted = True
+            lines = list(self._lines)
+        for line in lines:
+            line.cut("closed")
 
     def close(self) -> None:
         """Close all connections that are not in use."""
@@ -269,20 +309,21 @@ class Wire:
     def _prepared(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> requests.PreparedRequest:
-        key = (method, url, headers["Authorization"])
-        template = self._templates.get(key)
+        # Not by what is in them: the key shall be in no variable that an error report may show.
+        key = (method, url, id(headers))
+        _, template = self._templates.get(key, (None, None))
         if template is None:
-            request = requests.Request(method, url, headers=dict(headers))
+            request = requests.Request(method, url, headers=headers)
             try:
                 template = self._session.prepare_request(request)
             except requests.RequestException as fault:
                 raise APIConnectionError(
-                    f"The address cannot be used: {_reason(fault)}",
+                    f"The address cannot be used: {reason_of(fault)}",
                     request=RequestInfo(method, url),
                     may_have_arrived=False,
                     hint="Check base_url; it looks like https://api.groq.com.",
                 ) from fault
-            _remember(self._templates, key, template)
+            _remember(self._templates, key, (headers, template))
         prepared = template.copy()
         if body is not None:
             prepared.body = body
@@ -305,34 +346,3 @@ class Wire:
             route = (True if verify is None else verify, dict(proxies))
             _remember(self._routes, url, route)
         return route
-
-
-def _translated(fault: Exception, info: RequestInfo, was_connected: bool) -> APIConnectionError:
-    if isinstance(fault, requests.ConnectTimeout):
-        return APITimeoutError(
-            "The service could not be reached in time.",
-            request=info,
-            may_have_arrived=False,
-            hint="Check the network, or raise the connect timeout.",
-        )
-    if isinstance(fault, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return APITimeoutError(
-            "The service did not answer in time.",
-            request=info,
-            may_have_arrived=was_connected,
-            hint="Raise the read timeout, or ask for fewer tokens.",
-        )
-    return APIConnectionError(
-        f"The connection failed: {_reason(fault)}",
-        request=info,
-        may_have_arrived=was_connected,
-        hint="Check the network, base_url and proxy settings.",
-    )
-
-
-def _reason(fault: BaseException) -> str:
-    """Return the innermost reason: the outer ones only repeat that there was one."""
-    inner = getattr(fault, "reason", None) or next(
-        (arg for arg in fault.args if isinstance(arg, BaseException)), None
-    )
-    return _reason(inner) if isinstance(inner, BaseException) else str(fault) or repr(fault)

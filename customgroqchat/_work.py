@@ -6,16 +6,20 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._clock import Clock
+from ._line import Line
 from ._options import RequestOptions
-from ._types import Timeout
+from ._records import AnswerFacts, Attempt, Headers
+from ._text import without_secret
 from .api_client import APIRequest, encode
 from .congestion import Slot
 from .exceptions import APITimeoutError
-from .rate_limit_handler import Demand, Reservation, Scope
+from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, Usage
 
 _ROUNDING_S = 1e-3
 
-Convert = Callable[[Mapping[str, Any]], Any]
+#: Makes the result out of the parsed answer, or, of a stream, out of its :class:`Feed`.
+Convert = Callable[[Any], Any]
 
 
 class Fit:
@@ -41,6 +45,17 @@ class Fit:
         return {"max_completion_tokens": self.cap, "reason": f"fitted to {self.why}"}
 
 
+def fitted(
+    limiter: RateLimitHandler,
+    payload: Mapping[str, Any],
+    scope: Scope,
+    demand: Demand,
+    at_most: int | None,
+) -> Fit:
+    """Return a payload with the largest cap that can pass; see :meth:`fitted_cap`."""
+    return Fit(payload, at_most, *limiter.fitted_cap(scope, demand, at_most))
+
+
 class Work:
     """One request on its way, from validation to its outcome.
 
@@ -48,44 +63,71 @@ class Work:
         request: What is sent.
         scope: What its quota is taken from.
         demand: What it will take.
-        convert: Makes the result out of the parsed answer.
+        convert: Makes the result.
+        options: What the caller asked of this client.
+        request_id: This client's number for it.
         born_s: When it was submitted, by the monotonic clock.
+        line: The way to the service, for whoever wants to cut it.
         give_up_s: The instant until which it may wait, or None.
-        deadline_s: The instant by which it shall have ended, or None.
         fit: Its cap, if that was left to this client.
-        attempts: How often it was sent.
-        retries: How often of those because of a fault; a refusal for quota is none.
-        sending_s: Seconds spent on sending.
+        attempts: How often it was sent, with the attempt that is under way.
+        retries: How often it was sent again because of a fault; a refusal for quota is none.
+        history: How each attempt went.
+        has_ended: Whether its end was reported.
+        is_under_way: Whether an attempt has begun whose end was not reported.
+        level: Its priority as a number.
+        weight: The share of its tag.
+        reserved_tokens: What was set aside for it.
+        usage: What it used, once that is known.
+        context: What the event hook captured when it was queued.
     """
 
     __slots__ = (
         "attempts",
         "born_s",
+        "context",
         "convert",
-        "deadline_s",
         "demand",
         "fit",
         "give_up_s",
+        "has_ended",
+        "history",
+        "is_under_way",
+        "level",
+        "line",
+        "options",
         "request",
+        "request_id",
+        "reserved_tokens",
         "retries",
         "scope",
-        "sending_s",
+        "usage",
+        "weight",
     )
 
     def __init__(
-        self, request: APIRequest, scope: Scope, demand: Demand, convert: Convert, born_s: float
+        self, request: APIRequest, scope: Scope, demand: Demand, convert: Convert, clock: Clock
     ) -> None:
         self.request = request
         self.scope = scope
         self.demand = demand
         self.convert = convert
-        self.born_s = born_s
+        self.options = RequestOptions()
+        self.request_id = 0
+        self.born_s = clock.monotonic()
+        self.line = Line(clock)
         self.give_up_s: float | None = None
-        self.deadline_s: float | None = None
         self.fit: Fit | None = None
-        self.attempts = 0
         self.retries = 0
-        self.sending_s = 0.0
+        self.attempts = 0
+        self.history: list[Attempt] = []
+        self.level = 0
+        self.weight = 1.0
+        self.has_ended = False
+        self.is_under_way = False
+        self.reserved_tokens: int | None = None
+        self.usage: Usage | None = None
+        self.context: object = None
 
     @property
     def service(self) -> tuple[str | None, str]:
@@ -93,19 +135,25 @@ class Work:
         return self.request.base_url, self.scope.model
 
     def bind(self, options: RequestOptions) -> None:
-        """Take over the times that the caller has set."""
+        """Take over what the caller asks of this client."""
+        self.options = options
         if options.longest_wait_s is not None:
             self.give_up_s = self.born_s + options.longest_wait_s
         if options.deadline is not None:
-            self.deadline_s = self.born_s + options.deadline
+            self.request = self.request._replace(deadline_s=self.born_s + options.deadline)
 
     def patience_s(self, now: float) -> float:
         """Return how long it may still wait."""
         return math.inf if self.give_up_s is None else self.give_up_s - now
 
+    def waited_s(self, now: float) -> float:
+        """Return how long it was not being sent."""
+        return max(0.0, now - self.born_s - sum(attempt.took_s for attempt in self.history))
+
     def is_over(self, now: float) -> bool:
         """Whether its deadline is over."""
-        return self.deadline_s is not None and now >= self.deadline_s - _ROUNDING_S
+        deadline_s = self.request.deadline_s
+        return deadline_s is not None and now >= deadline_s - _ROUNDING_S
 
     def was_hasty(self, error: Exception, now: float) -> bool:
         """Whether it was the caller's own bound that did not wait for the answer."""
@@ -113,30 +161,22 @@ class Work:
             self.request.timeout is not None or self.is_over(now)
         )
 
+    def ends(self) -> bool:
+        """Take note of its end; return whether it is the first time."""
+        first, self.has_ended = not self.has_ended, True
+        return first
+
+    def facts(self, request_id: str | None, headers: Mapping[str, str], now: float) -> AnswerFacts:
+        """Return how its answer came about."""
+        key = self.request.api_key
+        told = Headers({name: without_secret(headers[name], key) for name in headers})
+        return AnswerFacts(request_id, told, self.waited_s(now), tuple(self.history))
+
     def refit(self, fit: Fit) -> None:
         """Send another cap from now on."""
         self.fit = fit
         self.demand = self.demand._replace(output_cap=fit.cap, told={})
         self.request = self.request._replace(body=encode(fit.payload))
-
-    def request_at(self, now: float, timeout: Timeout) -> APIRequest:
-        """Return what to send, with no longer a timeout than the deadline leaves.
-
-        Args:
-            now: Seconds, by the monotonic clock.
-            timeout: The configured timeout, for a request without one of its own.
-        """
-        if self.deadline_s is None:
-            return self.request
-        left_s = max(0.001, self.deadline_s - now)
-        own = timeout if self.request.timeout is None else self.request.timeout
-        connect_s, read_s = own if isinstance(own, tuple) else (own, own)
-        shorter = (_shorter(connect_s, left_s), _shorter(read_s, left_s))
-        return self.request._replace(timeout=shorter)
-
-
-def _shorter(seconds: float | None, left_s: float) -> float:
-    return left_s if seconds is None else min(seconds, left_s)
 
 
 class Ticket:

@@ -6,6 +6,7 @@ It knows nothing of quotas: whoever calls it decides when.
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import math
 import sys
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from . import _process
 from ._clock import Clock
 from ._faults import error_from_response
-from ._records import Headers, RequestInfo, ResponseInfo
-from ._retry import RetryBudget, RetryPolicy
+from ._line import Line
+from ._records import Attempt, Headers, RequestInfo, ResponseInfo, SecretHeaders
+from ._retry import RetryBudget, RetryPolicy, may_have_begun
 from ._text import without_secret
 from ._types import Timeout
 from ._version import __version__
+from ._watchdog import Watchdog
 from .exceptions import (
     APIConnectionError,
     APIError,
@@ -30,14 +33,20 @@ from .exceptions import (
 )
 
 if TYPE_CHECKING:
-    from ._transport import Exchange, Wire
+    from ._incoming import Incoming
+    from ._transport import Wire
 
 DEFAULT_BASE_URL = "https://api.groq.com"
 DEFAULT_TIMEOUT: Timeout = (5.0, 60.0)
 API_PREFIX = "/openai/v1"
 
 USER_AGENT = "CustomGroqChat/{} Python/{}.{}.{}".format(__version__, *sys.version_info)
+DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+_JSON_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+# What compresses a stream on its way holds back its events.
+_STREAM_HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 _KEPT_TEXT = 2000
+_ERROR_BYTES = 1024 * 1024  # of an error's text: no proxy has more to say
 _NOT_JSON = object()
 
 
@@ -51,6 +60,10 @@ class APIRequest(NamedTuple):
         base_url: The host to send it to; None is the client's own.
         api_key: The key to send it with; None is the client's own.
         timeout: Seconds to connect and between two pieces of the answer; None is the client's.
+        deadline_s: The instant, by the client's monotonic clock, at which it is given up,
+            whatever it is doing; None is never.
+        is_stream: Whether the answer is a stream of events.
+        is_repeatable: Whether it may be sent again although the service may have got it.
     """
 
     method: str
@@ -59,6 +72,9 @@ class APIRequest(NamedTuple):
     base_url: str | None = None
     api_key: str | None = None
     timeout: Timeout = None
+    deadline_s: float | None = None
+    is_stream: bool = False
+    is_repeatable: bool = True
 
     def __repr__(self) -> str:
         return f"APIRequest({self.method!r}, {self.path!r})"  # neither the key nor the prompt
@@ -102,6 +118,7 @@ class APIClient:
             environment (``REQUESTS_CA_BUNDLE``), else True.
         proxies: Proxy by scheme; None leaves it to the environment (``HTTPS_PROXY``), {} is none.
         default_headers: Headers to send with every request.
+        max_response_bytes: The largest answer, decompressed, that is read.
         retry_policy: When and how often to try again, in place of ``max_retries``.
         clock: Where the time comes from.
     """
@@ -117,6 +134,7 @@ class APIClient:
         verify: bool | str | None = None,
         proxies: Mapping[str, str] | None = None,
         default_headers: Mapping[str, str] | None = None,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
         retry_policy: RetryPolicy | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -127,9 +145,11 @@ class APIClient:
         self._verify = verify
         self._proxies = proxies
         self._default_headers = dict(default_headers or {})
+        self._max_response_bytes = max_response_bytes
         self._policy = retry_policy or RetryPolicy(max_retries)
         self._clock = clock or Clock()
         self._budget = RetryBudget()
+        self._watchdog = Watchdog(self._clock)
         self._closed = False
         self._reset()
         _process.on_fork(self)
@@ -139,7 +159,7 @@ class APIClient:
         self._lock = threading.Lock()
         self._closing = threading.Condition(threading.Lock())
         self._wire: Wire | None = None
-        self._headers: dict[str, dict[str, str]] = {}
+        self._headers: dict[tuple[str, bool], SecretHeaders] = {}
 
     def __repr__(self) -> str:
         return f"APIClient(base_url={self._base_url!r})"
@@ -147,7 +167,13 @@ class APIClient:
     # --- sending --------------------------------------------------------------------------
 
     def request(
-        self, method: str, path: str, json: object = None, *, timeout: Timeout = None
+        self,
+        method: str,
+        path: str,
+        json: object = None,
+        *,
+        timeout: Timeout = None,
+        deadline: float | None = None,
     ) -> APIResponse:
         """Send a JSON body and return the parsed answer; see :meth:`send`.
 
@@ -155,10 +181,12 @@ class APIClient:
             method: ``"GET"``, ``"POST"``, ...
             path: Below the API's prefix: ``"/models"``.
             json: What to send, or None.
-            timeout: Seconds, for this request alone.
+            timeout: Seconds, for each attempt of this request.
+            deadline: Seconds for all of it: attempts, the waits between them, slow answers.
         """
         body = None if json is None else encode(json)
-        return self.send(APIRequest(method, path, body, timeout=timeout))
+        deadline_s = None if deadline is None else self._clock.monotonic() + deadline
+        return self.send(APIRequest(method, path, body, timeout=timeout, deadline_s=deadline_s))
 
     def send(self, request: APIRequest) -> APIResponse:
         """Send a request, again if need be, and return the answer.
@@ -172,54 +200,97 @@ class APIClient:
             AuthenticationError: there is no API key; nothing was sent.
             ClientClosedException: the client is closed.
         """
-        retries = 0
+        line = Line(self._clock)
+        history: list[Attempt] = []
         while True:
+            line.start()
             try:
-                response = self.attempt(request)
+                return self.attempt(request, line)
             except APIError as error:
-                error.attempts = retries + 1
-                delay_s = self.retry_delay_s(error, retries)
+                history.append(report_of(line, error))
+                error.attempts, error.history = len(history), tuple(history)
+                delay_s = self.retry_delay_s(
+                    error,
+                    len(history) - 1,
+                    at_most_s=_left_s(request, self._clock.monotonic()),
+                    is_repeatable=request.is_repeatable,
+                )
                 if delay_s is None:
                     raise
                 self._pause(delay_s)
-                retries += 1
-            else:
-                return response
 
-    def attempt(self, request: APIRequest) -> APIResponse:
-        """Send a request once and return the answer, or raise what :meth:`send` raises."""
-        api_key = request.api_key or self._api_key
-        if not api_key:
-            raise missing_key()
-        url = f"{request.base_url or self._base_url}{API_PREFIX}{request.path}"
+    def attempt(self, request: APIRequest, line: Line | None = None) -> APIResponse:
+        """Send a request once and return the answer, or raise what :meth:`send` raises.
+
+        Args:
+            request: What to send.
+            line: Its line, for who wants to cut it; then it raises RequestCancelledException.
+        """
+        incoming = self.open(request, line)
+        body = incoming.read(self._max_response_bytes)
+        data = _parsed(body)
+        if data is _NOT_JSON:
+            error = self._not_json(request, incoming, body)
+            del body  # which may have the key in it, and report tools send variables away
+            raise error
+        self._succeeded()
+        return APIResponse(incoming.status, incoming.headers, data)
+
+    def open(self, request: APIRequest, line: Line | None = None) -> Incoming:
+        """Send a request once and return its answer as soon as the headers are in.
+
+        Raises what :meth:`attempt` raises; error statuses as well, of which the body is read. Who
+        gets the answer reads it, and closes it whatever happens.
+        """
+        _process.notice_fork()
+        headers = self._headers_for(request)
         timeout = self._timeout if request.timeout is None else request.timeout
-        pair = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         wire = self._open_wire()
-        try:
-            exchange = wire.exchange(
-                request.method, url, self._headers_with(api_key), request.body, pair
-            )
-            return self._understood(exchange, RequestInfo(request.method, url), api_key)
-        except (APIConnectionError, APIResponseValidationError) as fault:
-            if self._closed:
-                raise ClientClosedException(
-                    "The client was closed while the request was on its way."
-                ) from fault
-            raise
+        line = line or Line(self._clock)
+        if request.deadline_s is not None:
+            timeout = _clipped(timeout, request.deadline_s - self._clock.monotonic())
+            line.alarm = self._watchdog.at(request.deadline_s, lambda: line.cut("deadline"))
+        incoming = wire.open(
+            request.method,
+            self._url(request),
+            headers,
+            request.body,
+            timeout if isinstance(timeout, tuple) else (timeout, timeout),
+            line,
+        )
+        if incoming.status >= 300:
+            raise self._error_status(request, incoming)
+        if request.is_stream:
+            self._succeeded()
+        return incoming
 
     def retry_delay_s(
-        self, error: APIError, retries: int, *, at_most_s: float = math.inf
+        self,
+        error: APIError,
+        retries: int,
+        *,
+        at_most_s: float = math.inf,
+        is_repeatable: bool = True,
     ) -> float | None:
         """Return the seconds until the request may be sent again, or None to give up.
 
         A number is a promise: it has been taken from the retry budget that all threads share.
         Nothing is taken for a delay above ``at_most_s``, which is None as well.
         """
+        if not is_repeatable and may_have_begun(error):
+            return None
         delay_s = self._policy.delay_s(error, retries, self._clock.random())
         if delay_s is None or delay_s > at_most_s:
             return None
         with self._lock:
             return delay_s if self._budget.spend() else None
+
+    def load(self) -> None:
+        """Load what sends requests, which takes a moment, now and not with the first of them.
+
+        A process that is forked while one of its threads loads a module can never load it.
+        """
+        importlib.import_module("._transport", __package__)
 
     # --- life -----------------------------------------------------------------------------
 
@@ -233,14 +304,20 @@ class APIClient:
         if wire is not None:
             wire.abort()
             wire.close()
+        self._watchdog.close()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone and open new ones."""
         self._reset()
 
     def at_exit(self) -> None:
-        """At the interpreter's end: have no thread wait for an answer."""
+        """At the interpreter's end: have no thread wait for an answer.
+
+        Hooks that are called later may still send something.
+        """
+        was_closed = self._closed
         self.close()
+        self._closed = was_closed
 
     # --- inside ---------------------------------------------------------------------------
 
@@ -257,40 +334,60 @@ class APIClient:
                 wire = self._wire
         return wire
 
-    def _headers_with(self, api_key: str) -> dict[str, str]:
-        headers = self._headers.get(api_key)
+    def _succeeded(self) -> None:
+        with self._lock:
+            self._budget.refund()
+
+    def _url(self, request: APIRequest) -> str:
+        return f"{request.base_url or self._base_url}{API_PREFIX}{request.path}"
+
+    def _headers_for(self, request: APIRequest) -> SecretHeaders:
+        api_key = request.api_key or self._api_key
+        if not api_key:
+            raise missing_key()
+        headers = self._headers.get((api_key, request.is_stream))
         if headers is None:
             if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+                del api_key  # reporters of errors send variables away
                 raise AuthenticationError(
                     "The API key has characters that no key has.",
                     hint="Look for spaces, line ends and quotes around GROQ_API_KEY.",
                 )
-            headers = self._headers[api_key] = {
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-                "User-Agent": USER_AGENT,
-                **self._default_headers,
-                "Authorization": f"Bearer {api_key}",
-            }
+            headers = SecretHeaders(
+                {
+                    **(_STREAM_HEADERS if request.is_stream else _JSON_HEADERS),
+                    "User-Agent": USER_AGENT,
+                    **self._default_headers,
+                    "Authorization": f"Bearer {api_key}",
+                }
+            )
+            self._headers[api_key, request.is_stream] = headers
         return headers
 
-    def _understood(self, exchange: Exchange, info: RequestInfo, api_key: str) -> APIResponse:
-        status, headers, body = exchange
-        if status < 300:
-            data = _parsed(body)
-            if data is not _NOT_JSON:
-                with self._lock:
-                    self._budget.refund()
-                return APIResponse(status, headers, data)
-        # Something that echoes what it was sent must not leak the key into errors.
-        text = without_secret(body.decode("utf-8", errors="replace"), api_key)
-        told = Headers({name: without_secret(headers[name], api_key) for name in headers})
-        if status >= 300:
-            raise error_from_response(ResponseInfo(status, told, text), info, self._clock.wall())
-        raise APIResponseValidationError(
-            f"HTTP {status}, but the answer is not JSON: {text[:80]!r}",
-            status_code=status,
-            response=ResponseInfo(status, told, text[:_KEPT_TEXT]),
+    def _error_status(self, request: APIRequest, incoming: Incoming) -> APIError:
+        """Return the error for an error status, whose body it reads."""
+        try:
+            body = incoming.read(_ERROR_BYTES)
+        except (APIConnectionError, APIResponseValidationError):
+            body = b""  # the status says enough
+        info = RequestInfo(request.method, self._url(request))
+        told, text = _told(incoming, body, request.api_key or self._api_key)
+        return error_from_response(
+            ResponseInfo(incoming.status, told, text), info, self._clock.wall()
+        )
+
+    def _not_json(self, request: APIRequest, incoming: Incoming, body: bytes) -> APIError:
+        info = RequestInfo(request.method, self._url(request))
+        if incoming.ends_with_connection and body.lstrip()[:1] in (b"{", b"["):
+            # Where nothing tells the length, an answer that is cut off looks like a whole one.
+            return APIConnectionError(
+                "The connection failed: the answer was cut off in its body.", request=info
+            )
+        told, text = _told(incoming, body, request.api_key or self._api_key)
+        return APIResponseValidationError(
+            f"HTTP {incoming.status}, but the answer is not JSON: {text[:80]!r}",
+            status_code=incoming.status,
+            response=ResponseInfo(incoming.status, told, text[:_KEPT_TEXT]),
             request=info,
             request_id=told.get("x-request-id"),
             hint="Something between here and the service answers in its place; check base_url.",
@@ -301,6 +398,31 @@ class APIClient:
         with self._closing:
             while not self._closed and (left_s := until_s - self._clock.monotonic()) > 0.0:
                 self._clock.wait(self._closing, left_s)
+
+
+def report_of(line: Line, error: BaseException) -> Attempt:
+    """Return the record of an attempt that has just ended with an error."""
+    status_code = getattr(error, "status_code", None) or None
+    return line.report(type(error).__name__, status_code, getattr(error, "request_id", None))
+
+
+def _left_s(request: APIRequest, now: float) -> float:
+    return math.inf if request.deadline_s is None else request.deadline_s - now
+
+
+def _clipped(timeout: Timeout, left_s: float) -> Timeout:
+    """Return a timeout none of which is longer than what is left."""
+    parts = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    left_s = max(left_s, 0.001)
+    connect_s, read_s = (left_s if part is None else min(part, left_s) for part in parts)
+    return connect_s, read_s
+
+
+def _told(incoming: Incoming, body: bytes, api_key: str | None) -> tuple[Headers, str]:
+    """Return headers and text without the key, which something that echoes may have in them."""
+    headers = incoming.headers
+    text = without_secret(body.decode("utf-8", errors="replace"), api_key)
+    return Headers({name: without_secret(headers[name], api_key) for name in headers}), text
 
 
 def _parsed(body: bytes) -> Any:

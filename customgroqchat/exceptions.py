@@ -16,8 +16,9 @@
     │   │   ├── CapacityExceededError         498
     │   │   └── InternalServerError           500 and above
     │   ├── APIResponseValidationError    it answered with something that is not its API
-    │   └── APIConnectionError            no answer
-    │       └── APITimeoutError           no answer in time
+    │   └── APIConnectionError            no answer, or not all of it
+    │       ├── APITimeoutError               not in time
+    │       └── IncompleteStreamError         a stream broke off after it had begun
     ├── RateLimitExceededException        a limit is used up: the wait would be longer than allowed,
     │                                     or (its subclass RateLimitError) the service refused
     └── ClientError                       said by this client itself
@@ -42,7 +43,7 @@ from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from typing import Any
 
-from ._records import ConfigProblem, RequestInfo, ResponseInfo
+from ._records import Attempt, ConfigProblem, RequestInfo, ResponseInfo
 
 __all__ = [
     "APIConnectionError",
@@ -59,6 +60,7 @@ __all__ = [
     "ConflictError",
     "CustomGroqChatException",
     "GroqError",
+    "IncompleteStreamError",
     "InternalServerError",
     "InvalidRequestException",
     "ModelNotFoundException",
@@ -83,6 +85,7 @@ class GroqError(Exception):
         model: The model of the request, where there was one.
         attempts: How often the request was sent, 0 if never.
         waited: Seconds the request spent in the queue before it ended.
+        history: How each of these attempts went, oldest first.
 
     Further facts, named in each class, are given as keywords and kept as attributes.
     """
@@ -92,6 +95,7 @@ class GroqError(Exception):
     model: str | None = None
     attempts: int = 0
     waited: float = 0.0
+    history: tuple[Attempt, ...] = ()
 
     # Everything but the message is a keyword with a default, kept in __dict__: that is what lets
     # the inherited __reduce__ rebuild an error from (class, args, __dict__).
@@ -107,6 +111,11 @@ class GroqError(Exception):
     def __str__(self) -> str:
         """Return the message, followed by the hint where there is one."""
         return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+
+    @property
+    def retries_taken(self) -> int:
+        """How often the request was sent again."""
+        return max(0, self.attempts - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the class name, the message and every fact, as plain JSON values."""
@@ -229,7 +238,26 @@ class APIConnectionError(APIError):
 
 
 class APITimeoutError(APIConnectionError):
-    """The connection or the answer took longer than the timeout."""
+    """The connection or the answer took longer than the timeout, or all of it than the deadline.
+
+    Attributes:
+        spent: Where the time of a deadline went: seconds by ``"queue"`` and by phase of sending
+            (``"connecting"``, ``"sending"``, ``"waiting"``, ``"reading"``).
+    """
+
+    spent: Mapping[str, float] | None = None
+
+
+class IncompleteStreamError(APIConnectionError):
+    """A stream broke off after something of it was handed over, so that it is not sent again.
+
+    Attributes:
+        text: What was said so far.
+        usage: The usage, as far as it is known: an estimate, if the service did not come to that.
+    """
+
+    text: str = ""
+    usage: Mapping[str, Any] | None = None
 
 
 # --- what this client says -------------------------------------------------------------------

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._futures import Callback, result_of, tell
 from ._map import LONGEST_WAIT_S, Call, call_of, named_as_in_submit, outcomes
-from ._objects import ChatCompletion, TextCompletion
+from ._objects import ChatCompletion, ChatCompletionChunk, TextCompletion
 from ._options import RequestOptions
 from ._ordering import Priority
 from ._process import ForkLock
+from ._surroundings import warn_if_in_event_loop
 from ._text_completion import to_chat_payload, to_text_completion
 from ._types import NOT_GIVEN, NotGiven, Timeout
 from ._validation import chat_payload, check_callback
@@ -22,16 +23,19 @@ from ._waiting import WaitExplanation, explained, named_lanes
 from .config_loader import Config, ConfigLoader
 from .resources.chat import Chat
 from .resources.models import Models
+from .streaming import Stream
 
 if TYPE_CHECKING:
     from ._clock import Clock
     from ._work import Convert
+    from .events import Event
     from .plan import Plan
     from .queue_manager import RequestFuture
     from .stores import Store
     from .token_counter import TokenCount, TokenCounter
 
 _CLOSING_S = 5.0
+_MOMENT_S = 0.1
 
 ConfigSource = str | os.PathLike[str] | Mapping[str, Any] | Config | None
 Messages = Sequence[Mapping[str, Any]]
@@ -63,6 +67,9 @@ class GroqClient:
             environment.
         proxies: Proxy by scheme; wins over the environment.
         default_headers: Headers to send with every request.
+        max_response_bytes: Bytes, decompressed, that an answer may have, 64 MiB by default;
+            :class:`APIResponseValidationError` beyond.
+        max_event_bytes: The same for a single event of a stream, 8 MiB by default.
         strict_models: Refuse models that are not configured.
         expected_completion_tokens: What to set aside for an answer without a cap until some
             answers are known, 1024 by default.
@@ -70,11 +77,15 @@ class GroqClient:
             ``"balanced"`` (the default) what others were seen to use, ``"polite"`` more.
         server_limits: ``"adopt"`` (the default): a limit that the service tells replaces the
             configured one; ``"lower"``: it can only lower it.
+        share_limits: Reckon with what other clients of this process use of the same account and
+            model, now or before; True by default, unless there is a ``store`` or a ``clock``.
         limits_file: Where to remember told limits between runs; nowhere by default.
         allow_http: Allow addresses without TLS on other machines than this one.
+        log_prompts: Write prompts and answers into the log, at level DEBUG.
         token_counter: Counts tokens in place of the built-in counter.
         store: Keeps bucket levels in place of this process's memory.
         clock: Time, for tests.
+        on_event: Called with every event of every request; see docs/observability.rst.
 
     Raises:
         ConfigLoaderException: something in the configuration is wrong; it lists all of it.
@@ -96,15 +107,20 @@ class GroqClient:
         verify: bool | str | None = None,
         proxies: Mapping[str, str] | None = None,
         default_headers: Mapping[str, str] | None = None,
+        max_response_bytes: int | None = None,
+        max_event_bytes: int | None = None,
         strict_models: bool | None = None,
         expected_completion_tokens: int | None = None,
         policy: Literal["greedy", "balanced", "polite"] | None = None,
         server_limits: Literal["adopt", "lower"] | None = None,
+        share_limits: bool | None = None,
         limits_file: str | os.PathLike[str] | None = None,
         allow_http: bool | None = None,
+        log_prompts: bool | None = None,
         token_counter: TokenCounter | None = None,
         store: Store | None = None,
         clock: Clock | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self._arguments = {
             "api_key": api_key,
@@ -119,24 +135,53 @@ class GroqClient:
             "verify": verify,
             "proxies": proxies,
             "default_headers": default_headers,
+            "max_response_bytes": max_response_bytes,
+            "max_event_bytes": max_event_bytes,
             "strict_models": strict_models,
             "expected_completion_tokens": expected_completion_tokens,
             "policy": policy,
             "server_limits": server_limits,
+            "share_limits": share_limits,
             "limits_file": limits_file,
             "allow_http": allow_http,
+            "log_prompts": log_prompts,
         }
         self._config_source = config
         self._reloading = ForkLock()
         self._config = ConfigLoader(config).load(**self._arguments)
         from ._assembly import assemble  # with the first client, and not with the package
 
-        parts = assemble(self._config, token_counter, store, clock)
-        self._clock, self._counter, self._limiter, self._api, self._handler = parts
+        parts = assemble(self._config, token_counter, store, clock, on_event)
+        self._clock, self._counter, self._limiter, self._api, self._handler = parts[:5]
+        self._observer = parts.observer
         self.chat = Chat(self)
         self.models = Models(self._api, lambda: self._config)
 
     # --- blocking calls -------------------------------------------------------------------
+
+    @overload
+    def chat_completion(
+        self, model_name: str, messages: Messages, *, stream: Literal[True], **parameters: Any
+    ) -> Stream[ChatCompletionChunk]: ...
+
+    @overload
+    def chat_completion(
+        self,
+        model_name: str,
+        messages: Messages,
+        *,
+        stream: Literal[False] | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        max_completion_tokens: Cap = None,
+        priority: Priority = "normal",
+        max_wait: float | NotGiven | None = NOT_GIVEN,
+        deadline: float | None = None,
+        timeout: Timeout = None,
+        tag: str | None = None,
+        callback: Callback | None = None,
+        **parameters: Any,
+    ) -> ChatCompletion: ...
 
     def chat_completion(
         self,
@@ -153,7 +198,7 @@ class GroqClient:
         tag: str | None = None,
         callback: Callback | None = None,
         **parameters: Any,
-    ) -> ChatCompletion:
+    ) -> Any:
         """Answer a conversation.
 
         Blocks until the answer is there: for the time that the rate limits make it wait, at most
@@ -178,10 +223,12 @@ class GroqClient:
             tag: A name for a group of requests; see :meth:`cancel`.
             callback: Called once, in this thread and before the return, with the answer or with
                 the error. What it raises is logged.
-            **parameters: Whatever else the API knows; passed through.
+            **parameters: Whatever else the API knows; passed through. With ``stream=True`` the
+                answer is handed over while it is written.
 
         Returns:
-            The answer: a dict with attributes, ``answer.choices[0].message.content``.
+            The answer: a dict with attributes, ``answer.choices[0].message.content``; or, as soon
+            as the answer has begun, a :class:`Stream` of :class:`ChatCompletionChunk`.
 
         Raises:
             InvalidRequestException: something in the request is wrong; nothing was sent.
@@ -197,9 +244,31 @@ class GroqClient:
         payload = chat_payload(model_name, messages, wanted)
         longest_s = self._max_wait(max_wait)
         options = RequestOptions(priority, longest_s, timeout, tag, deadline=deadline)
-        call = Call(payload, options, callback)
-        answer: ChatCompletion = self._wait_for(call, ChatCompletion.wrap)
-        return answer
+        return self._wait_for(Call(payload, options, callback), ChatCompletion.wrap, Stream.of_chat)
+
+    @overload
+    def text_completion(
+        self, model_name: str, prompt: str, *, stream: Literal[True], **parameters: Any
+    ) -> Stream[TextCompletion]: ...
+
+    @overload
+    def text_completion(
+        self,
+        model_name: str,
+        prompt: str,
+        *,
+        stream: Literal[False] | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        max_completion_tokens: Cap = None,
+        priority: Priority = "normal",
+        max_wait: float | NotGiven | None = NOT_GIVEN,
+        deadline: float | None = None,
+        timeout: Timeout = None,
+        tag: str | None = None,
+        callback: Callback | None = None,
+        **parameters: Any,
+    ) -> TextCompletion: ...
 
     def text_completion(
         self,
@@ -216,14 +285,15 @@ class GroqClient:
         tag: str | None = None,
         callback: Callback | None = None,
         **parameters: Any,
-    ) -> TextCompletion:
+    ) -> Any:
         """Complete a text.
 
         The service has no such endpoint: the prompt is sent as one user message, so the model
         answers it rather than continuing it. Everything else is as in :meth:`chat_completion`.
 
         Returns:
-            An answer in the shape of a text completion: ``answer.choices[0].text``.
+            An answer in the shape of a text completion: ``answer.choices[0].text``; or a
+            :class:`Stream` of such, each with the next piece.
 
         Raises:
             InvalidRequestException: also for ``suffix``, ``echo``, ``best_of`` and ``logprobs``,
@@ -234,9 +304,7 @@ class GroqClient:
         payload = to_chat_payload(model_name, prompt, wanted)
         longest_s = self._max_wait(max_wait)
         options = RequestOptions(priority, longest_s, timeout, tag, deadline=deadline)
-        call = Call(payload, options, callback)
-        answer: TextCompletion = self._wait_for(call, to_text_completion)
-        return answer
+        return self._wait_for(Call(payload, options, callback), to_text_completion, Stream.of_text)
 
     # --- futures --------------------------------------------------------------------------
 
@@ -261,7 +329,8 @@ class GroqClient:
         From any thread, and from callbacks.
 
         Returns:
-            A ``concurrent.futures.Future`` of the answer. It can be cancelled until it is sent.
+            A ``concurrent.futures.Future`` of the answer, or with ``stream=True`` of the
+            :class:`Stream`. It can be cancelled until it has ended.
 
         Raises:
             InvalidRequestException, TokenLimitExceededException, QueueFullException,
@@ -286,7 +355,7 @@ class GroqClient:
 
         Takes requests only as fast as they are answered, so that a generator of a million of
         them needs no more memory than one of a hundred. Blocks in ``next()``; the iterator
-        belongs to one thread. When it is closed, what was not sent is cancelled. As with
+        belongs to one thread. When it is closed, what has not ended is cancelled. As with
         :meth:`submit`, no request waits for longer than a day unless ``max_wait`` says so.
 
         Args:
@@ -314,9 +383,11 @@ class GroqClient:
         )
 
     def cancel(self, request: Future[Any] | int | None = None, *, tag: str | None = None) -> int:
-        """Cancel requests that were not sent yet; return how many.
+        """Cancel requests that have not ended, on their way or not; return how many.
 
-        From any thread; their callbacks are called on this one. Does not block on anything else.
+        Their callers get RequestCancelledException at once. What has reached the service may be
+        charged. A stream that is open is closed by its own :meth:`Stream.close`. From any thread;
+        callbacks are called on this one. Does not block on anything else.
 
         Args:
             request: A future of :meth:`submit`, or its ``request_id``.
@@ -401,6 +472,17 @@ class GroqClient:
             return self._counter.count_prompt(messages_or_text, model_name or None)
         return self._counter.count_messages(messages_or_text, model_name or None)
 
+    def stats(self) -> dict[str, Any]:
+        """Return what this client has done since it was made, in numbers.
+
+        Events by kind and by model, errors by class, refusals by limit, tokens, and seconds waited
+        and taken; see docs/observability.rst. With them ``queued`` and ``in_flight``, as they are
+        now. Does not block; from any thread.
+        """
+        status = self._handler.queue.status()
+        now = {"queued": status["queued"], "in_flight": status["in_flight"]}
+        return {**self._observer.stats(), **now}
+
     def get_queue_status(self) -> dict[str, Any]:
         """Return what is queued and in flight, by model; see :meth:`QueueManager.status`.
 
@@ -479,12 +561,15 @@ class GroqClient:
     def close(self, timeout_s: float = _CLOSING_S) -> None:
         """Close: waiting requests fail, those on their way have ``timeout_s`` seconds to finish.
 
-        Blocks for no longer than that. May be called again, and from any thread.
+        Blocks for no longer than that, and a moment. May be called again, and from any thread.
         """
+        until_s = self._clock.monotonic() + timeout_s
         try:
             self._handler.queue.close(timeout_s)
         finally:
             self._api.close()
+            self._handler.queue.close(_MOMENT_S)  # for those that it has just cut
+            self._observer.close(min(1.0, max(0.0, until_s - self._clock.monotonic())))
 
     def __enter__(self) -> GroqClient:
         return self
@@ -507,13 +592,16 @@ class GroqClient:
     def _max_wait(self, max_wait: float | NotGiven | None) -> float | None:
         return self._config.max_wait if isinstance(max_wait, NotGiven) else max_wait
 
-    def _wait_for(self, call: Call, convert: Convert) -> Any:
+    def _wait_for(self, call: Call, whole: Convert, stream: Convert) -> Any:
         check_callback(call.callback)
+        warn_if_in_event_loop()
+        convert = stream if call.payload.get("stream") else whole
         return result_of(self._handler.submit(call.payload, call.options, convert), call.callback)
 
     def _queue(self, call: Call) -> RequestFuture:
         check_callback(call.callback)
-        future = self._handler.submit(call.payload, call.options, ChatCompletion.wrap)
+        convert = Stream.of_chat if call.payload.get("stream") else ChatCompletion.wrap
+        future = self._handler.submit(call.payload, call.options, convert)
         if call.callback is not None:
             future.add_done_callback(functools.partial(tell, call.callback))
         return future

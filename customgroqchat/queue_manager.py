@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import queue
 import threading
 from collections.abc import Callable, Hashable
@@ -20,15 +21,24 @@ from ._clock import Clock, Signal
 from ._fairness import Ahead, share_of
 from ._lanes import WAITING, Admission, Again, Job, Lane, RequestFuture, State, Wait
 from ._ordering import rank
-from ._queue_errors import closed_error, no_worker, queue_full, wait_too_long, waited_too_long
+from ._queue_errors import (
+    cancelled_error,
+    closed_error,
+    no_worker,
+    queue_full,
+    wait_too_long,
+    waited_too_long,
+)
 from ._queue_status import lanes_status
 from ._queue_threads import QueueThreads
+from ._surroundings import threads_run
 from ._timetable import Timetable
 from .exceptions import GroqError
 
 __all__ = ["Admission", "Again", "Ahead", "QueueManager", "RequestFuture", "Wait"]
 
 _log = logging.getLogger(__name__)
+_LONGEST_UNWATCHED_S = 0.05
 
 # Managers with waiting jobs are kept, although their client and futures may have been dropped:
 # what was submitted is sent, and callbacks are called.
@@ -48,6 +58,10 @@ class QueueManager:
         foresee: Called with the work and what goes before it; returns the shortest :class:`Wait`
             that it may hope for, in no time. By whoever submits it, who gets what it raises, and
             by the dispatcher, for the error of a job whose time is up.
+        interrupt: Called with the work of a job that is cancelled while it runs, by whoever
+            cancels it; has *run* end soon, whose outcome is not wanted any more.
+        ended: Called with the work, the value and the error (or None) of each job that ends, once,
+            before its future has the outcome.
         max_workers: How many jobs may run at once.
         max_queue: How many may wait at once; 0 is unlimited.
         ageing_s: Seconds after which a waiting job has gained one priority level; None keeps the
@@ -60,6 +74,8 @@ class QueueManager:
         admit: Callable[[Any], Admission | Wait],
         run: Callable[[Any, Any], Any],
         foresee: Callable[[Any, Ahead], Wait] | None = None,
+        interrupt: Callable[[Any], object] | None = None,
+        ended: Callable[[Any, Any, BaseException | None], object] | None = None,
         *,
         max_workers: int = 16,
         max_queue: int = 10_000,
@@ -69,6 +85,8 @@ class QueueManager:
         self._admit = admit
         self._run = run
         self._foresee = foresee
+        self._interrupt = interrupt
+        self._ended = ended
         self._max_workers = max_workers
         self._max_queue = max_queue
         self._ageing_s = ageing_s
@@ -88,7 +106,8 @@ class QueueManager:
         self._timetable = Timetable()
         self._waiting = 0  # queued or parked
         self._running: set[Job] = set()
-        self._abandoned: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._telling = 0  # jobs that do not run any more, and whose outcome is being told
+        self._soon: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._threads = QueueThreads()
         self._stepping = threading.Lock()
         self._sleeps_until: float | None = None  # the dispatcher; guarded by _stepping
@@ -109,6 +128,9 @@ class QueueManager:
         weight: float = 1.0,
         bound: str = "max_wait",
         model: str | None = None,
+        number: int | None = None,
+        born_s: float | None = None,
+        delay_s: float = 0.0,
     ) -> RequestFuture:
         """Queue a job.
 
@@ -129,25 +151,35 @@ class QueueManager:
                 three times as many tokens as one with 1. The newest counts for all of the tag.
             bound: What the caller calls ``max_wait_s``, for the errors of this manager.
             model: What they shall name as the model, if there is one.
+            number: Its number, from :meth:`next_number`; a new one by default.
+            born_s: Since when it waits, by the monotonic clock, for one that was here before.
+            delay_s: Seconds before which it shall not be tried.
 
         Raises:
             QueueFullException: the queue is full.
             ClientClosedException: the manager is closed.
             InvalidRequestException: the tokens or the weight are no such number.
         """
+        _process.notice_fork()
         share = share_of(tag, tokens, weight)
-        born_s = self._clock.monotonic()
-        serial = next(self._serials)
+        now = self._clock.monotonic()
+        born_s = now if born_s is None else born_s
+        serial = self.next_number()
         job = Job(work, self._lane_named(lane), level, born_s, serial, share, model)
-        job.future = RequestFuture(job, self._cancel, self._abandon)
+        job.future = RequestFuture(job, self._cancel, self._abandon, self._drive)
+        job.future.request_id = serial if number is None else number
         job.rank = rank(level, born_s, self._ageing_s)
         job.bound = bound
         if max_wait_s is not None:
-            job.give_up_s = born_s + max_wait_s
+            job.give_up_s = now + max_wait_s
             if self._refused_at_once(job, max_wait_s):
                 return job.future
         waits = max_wait_s is not None if wait_for_room is None else wait_for_room
-        return self._queue(job, job.give_up_s if waits else born_s)
+        return self._queue(job, job.give_up_s if waits else now, now + delay_s)
+
+    def next_number(self) -> int:
+        """Return a number for a job, larger than all before."""
+        return next(self._serials)
 
     def ahead(self, lane: Hashable, level: int, tag: str | None = None) -> Ahead:
         """Return what goes before a job that is submitted now: at least so much, and about.
@@ -160,17 +192,26 @@ class QueueManager:
             return Ahead() if found is None else found.ahead_of(level, tag)
 
     def cancel(self, *, request_id: int | None = None, tag: str | None = None) -> int:
-        """Cancel the waiting jobs with this number or tag; return how many there were."""
+        """Cancel the jobs with this number or tag, those that run as well; return how many."""
         with self._lock:
-            waiting = self._waiting_jobs()
+            jobs = [*self._waiting_jobs(), *self._running]
         return sum(
             job.future.cancel()
-            for job in waiting
-            if job.serial == request_id or (tag is not None and job.share.tag == tag)
+            for job in jobs
+            if job.future.request_id == request_id or (tag is not None and job.share.tag == tag)
         )
 
     def look_again(self) -> None:
         """Ask for the admission of waiting jobs anew, for what they wait for has changed."""
+        self._changed.give()
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Have the dispatcher call a function that does not block for long.
+
+        At any point, even by the garbage collector on a thread that holds the lock: it takes none.
+        """
+        self._soon.put(function)
+        _busy.add(self)  # until it is done
         self._changed.give()
 
     def status(self) -> dict[str, Any]:
@@ -237,12 +278,14 @@ class QueueManager:
         self._end(job, None, wait_too_long(job, wait, self._clock, ahead))
         return True
 
-    def _queue(self, job: Job, room_until_s: float | None) -> RequestFuture:
+    def _queue(self, job: Job, room_until_s: float | None, due_s: float) -> RequestFuture:
+        runs = self._threads.have_begun or threads_run()
         with self._lock:
+            self._threads.in_place |= not runs
             self._wait_for_room(room_until_s)
             self._threads.start(self, self._max_workers, self._changed, self._clock)
             self._count_waiting(1)
-            self._enqueue(job)
+            self._enqueue_at(job, due_s)
             if job.give_up_s is not None:
                 self._timetable.give_up_at(job, job.give_up_s)
         self._advance()
@@ -252,7 +295,8 @@ class QueueManager:
         self._check_open()
         while self._max_queue and self._waiting >= self._max_queue:
             left_s = None if until_s is None else until_s - self._clock.monotonic()
-            if left_s is not None and left_s <= 0.0:
+            # Where there are no threads, nobody would ever make room.
+            if self._threads.in_place or (left_s is not None and left_s <= 0.0):
                 raise queue_full(self._waiting, self._max_queue)
             self._clock.wait(self._room, left_s)
             self._check_open()
@@ -292,7 +336,7 @@ class QueueManager:
 
     def _do_what_is_due(self) -> float | None:
         now = self._clock.monotonic()
-        self._cancel_abandoned()
+        self._do_soon()
         self._unpark(now)
         # Starting comes first: who may not wait at all is given up after one look.
         while self._start_next(now) or self._give_up_overdue(now):
@@ -345,9 +389,14 @@ class QueueManager:
         with self._lock:
             # The pool may have taken the job all the same: a worker is at it, or will be when one
             # that is busy now is free.
-            if job.state is not State.HANDED or (len(self._running) > 1 and not self.closed):
+            handed = job.state is State.HANDED
+            if handed and len(self._running) > 1 and not self.closed:
                 return
-            job.state = State.RUNNING
+            if handed:
+                job.state = State.RUNNING
+        if not handed:
+            self._not_run(job, admission)
+            return
         admission.release()
         error: GroqError = closed_error() if self.closed else no_worker(job, fault)
         self._work_done(job, None, error)
@@ -380,37 +429,73 @@ class QueueManager:
                 ]
         return min((instant for instant in instants if instant is not None), default=None)
 
+    def _drive(self, future: RequestFuture, timeout_s: float | None) -> bool:
+        """Where no thread runs: do all that is to be done until a job has ended, or time is up.
+
+        Returns whether it is so. May be called from any thread; several share the work.
+        """
+        if not self._threads.in_place:
+            return False
+        until_s = math.inf if timeout_s is None else self._clock.monotonic() + timeout_s
+        while not future.done():
+            next_s = self.step()
+            if self._threads.do_next():
+                continue
+            left_s = until_s - (now := self._clock.monotonic())
+            if future.done() or left_s <= 0.0:
+                break
+            # The signal wakes one of those who wait, and maybe not the one whose job is done.
+            due_s = math.inf if next_s is None else next_s - now
+            self._changed.wait(min(left_s, due_s, _LONGEST_UNWATCHED_S))
+        return True
+
     # --- a worker -------------------------------------------------------------------------
 
     def _work(self, job: Job, work: Any, admission: Admission) -> None:
         with self._lock:
-            if job.state is not State.HANDED:
-                return
-            job.state = State.RUNNING
-            job.runs += 1
+            runs = job.state is State.HANDED
+            if runs:
+                job.state = State.RUNNING
+                job.runs += 1
+        if not runs:
+            self._not_run(job, admission)
+            return
         try:
             value, error = self._run(work, admission), None
         except BaseException as raised:
             value, error = None, raised
         self._work_done(job, value, error)
 
+    def _not_run(self, job: Job, admission: Admission) -> None:
+        """Free the place of a job that was cancelled after it was handed over."""
+        with self._lock:
+            if job.state is not State.CANCELLED or job not in self._running:
+                return  # somebody else has
+            self._running.discard(job)
+        admission.release()
+        self._work_done(job, None, None)
+
     def _work_done(self, job: Job, value: Any, error: BaseException | None) -> None:
         with self._lock:
             self._running.discard(job)
-            again = isinstance(value, Again)
+            wanted = job.state is State.RUNNING  # or it was cancelled meanwhile
+            again = wanted and isinstance(value, Again)
             if again:
                 error = self._take_back(job, value.delay_s)
-            done = not again or error is not None
+            done = wanted and (not again or error is not None)
             if done:
                 job.state = State.DONE
                 self._timetable.forget(job)
-            if not self._running:
-                self._idle.notify_all()
+                self._telling += 1
             more = self._waiting
         if more:
             self._advance()
         if done:  # only now, when its slot is free
             self._end(job, value, error)
+        with self._lock:
+            self._telling -= done
+            if not (self._running or self._telling):
+                self._idle.notify_all()
 
     def _take_back(self, job: Job, delay_s: float) -> Exception | None:
         """Let a job wait once more, at its old place, or return the reason why not. Lock held."""
@@ -420,12 +505,7 @@ class QueueManager:
         if job.give_up_s is not None and now + delay_s > job.give_up_s:
             return wait_too_long(job, Wait(delay_s), self._clock)
         self._count_waiting(1)
-        if delay_s > 0.0:
-            job.state = State.PARKED
-            job.lane.park(job)
-            self._timetable.park(job, now + delay_s)
-        else:
-            self._enqueue(job)
+        self._enqueue_at(job, now + delay_s)
         return None
 
     # --- small changes, all with the lock held ---------------------------------------------
@@ -436,6 +516,15 @@ class QueueManager:
             _busy.add(self)
         else:
             _busy.discard(self)
+
+    def _enqueue_at(self, job: Job, due_s: float) -> None:
+        """Put a job into its lane, or aside until it is due."""
+        if due_s > self._clock.monotonic():
+            job.state = State.PARKED
+            job.lane.park(job)
+            self._timetable.park(job, due_s)
+        else:
+            self._enqueue(job)
 
     def _enqueue(self, job: Job) -> None:
         job.state = State.QUEUED
@@ -464,13 +553,21 @@ class QueueManager:
 
     def _cancel(self, job: Job) -> bool:
         with self._lock:
-            left = self._leave(job, State.CANCELLED)
-            if not left and job.state is not State.CANCELLED:
+            work, left = job.work, self._leave(job, State.CANCELLED)
+            runs = not left and job in self._running and job.state is not State.DONE
+            if runs:
+                job.state = State.CANCELLED
+                self._timetable.forget(job)
+            if job.state is not State.CANCELLED:
                 return False
         job.work = None
+        if self._ended is not None and work is not None:
+            self._ended(work, None, cancelled_error())
         call_back = job.future.end_cancelled()
         if left:
             self._changed.give()
+        if runs and self._interrupt is not None and work is not None:
+            self._interrupt(work)
         if call_back is not None:
             call_back()
         return True
@@ -481,12 +578,18 @@ class QueueManager:
             self._lock.release()
             self._cancel(job)
         else:
-            self._abandoned.put(job)
-            self._changed.give()
+            self.soon(lambda: self._cancel(job))
 
-    def _cancel_abandoned(self) -> None:
-        while not self._abandoned.empty():
-            self._cancel(self._abandoned.get())
+    def _do_soon(self) -> None:
+        if self._soon.empty():
+            return
+        while not self._soon.empty():
+            try:
+                self._soon.get()()
+            except Exception:
+                _log.exception("something that was put off failed")
+        with self._lock:
+            self._count_waiting(0)
 
     def _fail(self, job: Job, error: BaseException) -> bool:
         """End a waiting job with an error; False if it does not wait any more."""
@@ -498,7 +601,9 @@ class QueueManager:
 
     def _end(self, job: Job, value: Any, error: BaseException | None) -> None:
         """Tell the outcome of a job, and forget what it was about."""
-        job.work = None
+        work, job.work = job.work, None
+        if self._ended is not None and work is not None:
+            self._ended(work, value, error)
         call_back = job.future.end(value, error)
         if call_back is not None:
             self._threads.call(call_back)
@@ -506,9 +611,9 @@ class QueueManager:
     def _wait_until_idle(self, timeout_s: float) -> bool:
         until_s = self._clock.monotonic() + timeout_s
         with self._lock:
-            while self._running and (left_s := until_s - self._clock.monotonic()) > 0.0:
+            while (self._running or self._telling) and (left_s := until_s - self._clock.monotonic()) > 0.0:
                 self._clock.wait(self._idle, left_s)
-            return not self._running
+            return not (self._running or self._telling)
 
     # --- process ----------------------------------------------------------------------------
 
@@ -519,5 +624,12 @@ class QueueManager:
         self._reset()
 
     def at_exit(self) -> None:
-        """At the interpreter's end: close, without waiting for what still runs."""
+        """At the interpreter's end: fail what waits, and do without threads from now on.
+
+        Hooks that are called later may still call the client.
+        """
+        was_closed = self.closed
         self.close(timeout_s=0.0)
+        with self._lock:
+            self._threads = QueueThreads()
+            self.closed = was_closed

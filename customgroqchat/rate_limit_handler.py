@@ -8,28 +8,26 @@ and learns from every answer; the levels of the buckets live in a
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _process
 from ._bucket import BucketState
 from ._calls import Call
 from ._clock import Clock
 from ._fitting import check_fits, fitted_cap
 from ._ledger import Ledger
 from ._limit_book import LimitBook, Memory, Scope
+from ._lookouts import Lookout
 from ._pricing import Demand, Usage
+from ._shared_ledgers import Ledgers
 from .exceptions import RateLimitError, RequestTooLargeError
-from .stores import Decision, MemoryStore, Store
+from .stores import Decision, Store
 
 if TYPE_CHECKING:
     from ._headers import HeaderLimit
     from .config_loader import Config, ModelConfig
-
-_MOST_LEDGERS = 256
 
 __all__ = ["Demand", "LimitStatus", "RateLimitHandler", "Reservation", "Scope", "Usage"]
 
@@ -87,6 +85,8 @@ class RateLimitHandler:
         store: Where bucket levels live; in this process's memory by default.
         clock: Where the time comes from: the same as the store's, if that has a special one.
         memory: Where limits are remembered that the service told; nowhere by default.
+        ledgers: What is shared with other handlers, which comes with a store and a clock of its
+            own; by default nothing is.
     """
 
     def __init__(
@@ -96,15 +96,21 @@ class RateLimitHandler:
         *,
         clock: Clock | None = None,
         memory: Memory | None = None,
+        ledgers: Ledgers | None = None,
     ) -> None:
-        self._clock = clock or Clock()
-        self._store: Store = store or MemoryStore(self._clock)
-        self._book = LimitBook(config, self._store, self._clock, memory)
-        # Guards the ledgers. The store's lock is the only one that is taken under it.
-        self._lock = threading.Lock()
-        self._ledgers: dict[Scope, Ledger] = {}
-        self._serial = itertools.count(1)
-        _process.on_fork(self)
+        self._ledgers = Ledgers(store, clock) if ledgers is None else ledgers
+        self._clock = self._ledgers.clock
+        self._book = LimitBook(config, self._ledgers.store, self._clock, memory)
+        self._lookout: Lookout | None = None
+
+    def on_relief(self, look_again: Callable[[], None]) -> None:
+        """Have a method called when waiting has become shorter than :meth:`admit` said.
+
+        Only for what others bring about with whom ledgers are shared: they give quota back, or
+        learn of a higher limit. The object of the method is not kept alive by that. It is called
+        on the threads of the others, and must not block.
+        """
+        self._lookout = Lookout(look_again)
 
     # --- what a request belongs to, and costs --------------------------------------------
 
@@ -123,14 +129,12 @@ class RateLimitHandler:
         charge it, else what recent answers of the model (and tag) lead to expect, but never more
         than the smallest bucket can hold beside the prompt.
         """
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope) as ledger:
             return ledger.state.costs(demand)
 
     def expected(self, scope: Scope, demand: Demand) -> dict[str, float]:
         """Return what the request will probably have taken in the end, in each dimension."""
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope) as ledger:
             return ledger.state.pricing.typical(demand)
 
     def check_fits(self, scope: Scope, demand: Demand) -> None:
@@ -139,8 +143,7 @@ class RateLimitHandler:
         Raises:
             TokenLimitExceededException: with the arithmetic in its message and attributes.
         """
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope) as ledger:
             check_fits(scope.model, ledger.state, demand)
 
     def fitted_cap(self, scope: Scope, demand: Demand, at_most: int | None) -> tuple[int, str]:
@@ -157,8 +160,7 @@ class RateLimitHandler:
         Raises:
             TokenLimitExceededException: there is no room for any answer.
         """
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope) as ledger:
             return fitted_cap(scope.model, ledger.state, demand, at_most)
 
     # --- the life of a reservation --------------------------------------------------------
@@ -180,10 +182,11 @@ class RateLimitHandler:
         Raises:
             TokenLimitExceededException: it can never fit, since a limit was lowered.
         """
-        ledger = self._ledger(scope)
-        with self._lock:
-            serial, now = next(self._serial), self._clock.monotonic()
+        with self._opened(scope) as ledger:
+            serial, now = self._ledgers.serial(), self._clock.monotonic()
             answer = ledger.reserve(demand, serial, now, patience_s)
+            if self._lookout is not None:
+                ledger.lookouts.note(self._lookout, answer, now)
         return Reservation(self, scope, demand, answer) if isinstance(answer, Call) else answer
 
     def forecast(
@@ -204,28 +207,34 @@ class RateLimitHandler:
             tokens: What those will probably take, together.
             hopeful: Tell the earliest time instead: what is only guessed does not count.
         """
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope) as ledger:
             now = self._clock.monotonic()
             return ledger.forecast(demand, requests, tokens, now, hopeful=hopeful)
 
-    def settle(self, reservation: Reservation, usage: Usage) -> None:
-        """Replace what was set aside by what was really used. Later calls do nothing."""
-        ledger = self._ledger(reservation.scope)
-        with self._lock:
+    def settle(
+        self, reservation: Reservation, usage: Usage, *, is_estimate: bool = False
+    ) -> None:
+        """Replace what was set aside by what was really used. Later calls do nothing.
+
+        Args:
+            reservation: The request's.
+            usage: What it used.
+            is_estimate: Whether that is only what was seen of it, from which nothing is learnt.
+        """
+        with self._opened(reservation.scope, news=True) as ledger:
             now = self._clock.monotonic()
-            ledger.settle(reservation._call, reservation.demand, usage, now)
+            ledger.settle(
+                reservation._call, reservation.demand, usage, now, is_estimate=is_estimate
+            )
 
     def release(self, reservation: Reservation) -> None:
         """Give back all that was set aside. Later calls do nothing."""
-        ledger = self._ledger(reservation.scope)
-        with self._lock:
+        with self._opened(reservation.scope, news=True) as ledger:
             ledger.release(reservation._call, self._clock.monotonic())
 
     def keep(self, reservation: Reservation) -> None:
         """Leave it charged, to flow back with time: the service may have done the work."""
-        ledger = self._ledger(reservation.scope)
-        with self._lock:
+        with self._opened(reservation.scope, news=True) as ledger:
             ledger.keep(reservation._call, self._clock.monotonic())
 
     # --- what the service says ------------------------------------------------------------
@@ -247,24 +256,23 @@ class RateLimitHandler:
         """
         limits = {name: header.limit for name, header in told.items()}
         scope, call = reservation.scope, reservation._call
-        ledger = self._ledger(scope)
-        with self._lock:
-            state = ledger.state
-            state.heard = True
+        with self._opened(scope) as ledger:
+            ledger.state.heard = True
             call.told, call.instant_ms = told, instant_ms
-            news = self._book.learn(scope, state, limits, call.serial)
-        self._book.remember(scope, news)
+            book = ledger.book
+            news = book.learn(scope, ledger.state, limits, call.serial)
+        book.remember(scope, news)
 
     def refused(
         self, reservation: Reservation, error: RateLimitError | RequestTooLargeError
     ) -> None:
         """Take note of a refusal: give the reservation back, adopt the limit, level and wait."""
         scope = reservation.scope
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope, news=True) as ledger:
             now = self._clock.monotonic()
+            book = ledger.book
             news = ledger.refused(reservation._call, reservation.demand, error, now)
-        self._book.remember(scope, news)
+        book.remember(scope, news)
 
     def repriced(self, demand: Demand, error: RateLimitError | RequestTooLargeError) -> Demand:
         """Return the demand of a refused request with the price that the service named."""
@@ -274,23 +282,18 @@ class RateLimitHandler:
 
     def prediction(self, reservation: Reservation) -> dict[str, float]:
         """Return the levels that the headers of this request's answer should tell."""
-        ledger = self._ledger(reservation.scope)
-        with self._lock:
+        with self._opened(reservation.scope) as ledger:
             return ledger.prediction(reservation._call)
 
     # --- configuration and status ---------------------------------------------------------
 
     def use_config(self, config: Config) -> None:
         """Adopt another configuration; levels and what the server told are kept."""
-        with self._lock:
-            self._book.config = config
-            for scope, ledger in self._ledgers.items():
-                self._book.configure(scope, ledger.state)
+        self._ledgers.reconfigure(self._book, config, self._lookout)
 
     def status(self, scope: Scope) -> dict[str, LimitStatus]:
         """Return every known limit of a scope, by dimension (``"RPM"``, ``"TPD"``, ...)."""
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope) as ledger:
             buckets, limits = ledger.buckets(), ledger.state.limits
         return {
             name: LimitStatus(
@@ -301,33 +304,12 @@ class RateLimitHandler:
 
     def buckets(self, scope: Scope) -> dict[str, BucketState]:
         """Return the bucket of every known limit, as it stands."""
-        ledger = self._ledger(scope)
-        with self._lock:
+        with self._opened(scope) as ledger:
             return ledger.buckets()
 
-    def after_fork(self) -> None:
-        """In a forked child: a new lock, and nothing on its way; levels stay as they were."""
-        self._lock = threading.Lock()
-        for ledger in self._ledgers.values():
-            ledger.after_fork()
-
-    def _ledger(self, scope: Scope) -> Ledger:
-        """Return the ledger of a scope, opened if need be. The lock is not held."""
-        ledger = self._ledgers.get(scope)
-        if ledger is not None:
-            return ledger
-        remembered = self._book.recall(scope)
-        with self._lock:
-            if scope not in self._ledgers:
-                self._drop_unused()
-                self._ledgers[scope] = Ledger(scope, self._book, self._store, remembered)
-            return self._ledgers[scope]
-
-    def _drop_unused(self) -> None:
-        """Drop ledgers of which nothing was heard, lest names that do not exist fill the memory."""
-        if len(self._ledgers) >= _MOST_LEDGERS:
-            for scope in [scope for scope, ledger in self._ledgers.items() if ledger.is_unused]:
-                del self._ledgers[scope]
+    def _opened(self, scope: Scope, *, news: bool = False) -> AbstractContextManager[Ledger]:
+        """Lend the ledger of a scope under its lock, and tell others if there is news."""
+        return self._ledgers.opened(scope, self._book, self._lookout, news=news)
 
 
 def scope_of(settings: ModelConfig) -> Scope:

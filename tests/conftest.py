@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,12 @@ from typing import Any
 import pytest
 from helpers_servers import KEY, ImpatientClock
 
-from customgroqchat import APIClient, GroqClient
+from customgroqchat import APIClient, GroqClient, _shared_ledgers, _surroundings
 from customgroqchat.testing import SimulatedGroq
 
 pytest_plugins = ["customgroqchat.testing.fixtures"]
 
+_ROOT = Path(__file__).parents[1]
 _OURS = ("GROQ_", "CUSTOMGROQCHAT_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NO_PROXY")
 _OF_REQUESTS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC")
@@ -63,6 +67,29 @@ def _is_loopback(host: Any) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process() -> None:
+    """Forget what clients of one process share, and what it was warned of."""
+    _shared_ledgers.forget_shared_ledgers()
+    _surroundings.forget_warnings()
+
+
+@pytest.fixture
+def run_python() -> Callable[..., str]:
+    """Run a script in a process of its own, to a good end, and return what it printed."""
+
+    def run(script: str, *arguments: str, timeout_s: float = 60.0) -> str:
+        command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments]
+        environ = {**os.environ, "GROQ_API_KEY": KEY, "PYTHONPATH": str(_ROOT)}
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, env=environ, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from customgroqchat import (
     RequestHandler,
     TokenCounter,
 )
+from customgroqchat._line import Line
 from customgroqchat._work import Ticket, Work
 from customgroqchat.stores import MemoryStore
 from customgroqchat.stores.base import Marks
@@ -54,7 +55,7 @@ class ScriptedAPI(APIClient):
         self.takes_s = 0.0
         self._time = clock
 
-    def attempt(self, request: APIRequest) -> APIResponse:
+    def attempt(self, request: APIRequest, line: Line | None = None) -> APIResponse:
         self.sent.append(request)
         self._time.advance(self.takes_s)
         outcome = self.outcomes.pop(0)
@@ -101,7 +102,7 @@ class Bench:
 
     def admit(self, work: Work) -> Ticket:
         """Admit what has to be admitted."""
-        ticket = self.handler.admit(work)
+        ticket = self.handler.sender.admit(work)
         assert isinstance(ticket, Ticket), ticket
         return ticket
 
@@ -110,7 +111,7 @@ class Bench:
         self.api.outcomes.append(outcome)
         ticket = self.admit(work)
         try:
-            return ticket, self.handler.run(work, ticket)
+            return ticket, self.handler.sender.run(work, ticket)
         except Exception as error:
             return ticket, error
 

@@ -64,6 +64,8 @@ def test_without_any_source_everything_has_its_default() -> None:
     assert config.expected_completion_tokens == 1024
     assert (config.policy, config.server_limits) == ("balanced", "adopt")
     assert (config.tag_weights, config.limits_file) == ({}, None)
+    assert (config.max_response_bytes, config.max_event_bytes) == (64 * 2**20, 8 * 2**20)
+    assert (config.share_limits, config.log_prompts) == (True, False)
     assert config.models == {}
 
 
@@ -143,6 +145,10 @@ def test_every_setting_can_be_set_by_a_variable() -> None:
             "CUSTOMGROQCHAT_POLICY": "polite",
             "CUSTOMGROQCHAT_SERVER_LIMITS": "lower",
             "CUSTOMGROQCHAT_LIMITS_FILE": "seen/limits.json",
+            "CUSTOMGROQCHAT_MAX_RESPONSE_BYTES": "1048576",
+            "CUSTOMGROQCHAT_MAX_EVENT_BYTES": "65536",
+            "CUSTOMGROQCHAT_SHARE_LIMITS": "no",
+            "CUSTOMGROQCHAT_LOG_PROMPTS": "yes",
         }
     )
     assert config.api_key == KEY
@@ -157,6 +163,8 @@ def test_every_setting_can_be_set_by_a_variable() -> None:
     assert config.tag_weights == {"web": 2.0}
     assert (config.policy, config.server_limits) == ("polite", "lower")
     assert config.limits_file == Path.cwd() / "seen" / "limits.json"
+    assert (config.max_response_bytes, config.max_event_bytes) == (1_048_576, 65_536)
+    assert (config.share_limits, config.log_prompts) == (False, True)
 
 
 def test_arguments_and_variables_that_say_nothing_are_not_given() -> None:

@@ -150,6 +150,14 @@ def test_flags() -> None:
         refusal("strict_models", value)
 
 
+@pytest.mark.parametrize("name", ["max_response_bytes", "max_event_bytes"])
+def test_sizes(name: str) -> None:
+    assert check(name, 1_024) == 1_024
+    assert parsed(name, "67108864") == 64 * 2**20
+    for value in (0, -1, 1_023, 10**12 + 1, 1e6, "1 MB", True, None):
+        refusal(name, value)
+
+
 # --- words, weights, files ---
 
 

@@ -144,7 +144,7 @@ def test_a_cap_of_auto_is_not_sent_as_such(
     assert request.payload.get("max_completion_tokens") != "auto"
 
 
-def test_the_settings_of_the_limiter_are_arguments_as_well(
+def test_further_settings_are_arguments_as_well(
     simulator: SimulatedGroq, make_client: MakeClient, tmp_path: Path
 ) -> None:
     client = make_client(
@@ -153,11 +153,17 @@ def test_the_settings_of_the_limiter_are_arguments_as_well(
         server_limits="lower",
         tag_weights={"web": 3},
         limits_file=tmp_path / "limits.json",
+        share_limits=False,
+        max_response_bytes=2_000,
+        max_event_bytes=1_500,
+        log_prompts=True,
     )
     config = client.config
     assert (config.policy, config.server_limits) == ("polite", "lower")
     assert config.tag_weights == {"web": 3.0}
     assert config.limits_file == tmp_path / "limits.json"
+    assert (config.share_limits, config.log_prompts) == (False, True)
+    assert (config.max_response_bytes, config.max_event_bytes) == (2_000, 1_500)
     assert client.reload_config({"m": {}}).policy == "polite"
 
 
@@ -169,8 +175,10 @@ def test_what_the_service_told_is_known_to_the_next_client(
     first = make_client(simulator.url, limits_file=file)
     first.chat_completion("m", user())
     assert KEY not in file.read_text()
-    limits = make_client(simulator.url, limits_file=file).check_model_limits("m")["limits"]
+    next_one = make_client(simulator.url, limits_file=file, share_limits=False)
+    limits = next_one.check_model_limits("m")["limits"]
     assert {name: limit["limit"] for name, limit in limits.items()} == {"TPM": 54_321, "RPD": 777}
     another = make_client(simulator.url, limits_file=file, api_key="gsk_" + "b" * 52)
     assert another.check_model_limits("m")["limits"] == {}
-    assert make_client(simulator.url).check_model_limits("m")["limits"] == {}
+    apart = make_client(simulator.url, share_limits=False)
+    assert apart.check_model_limits("m")["limits"] == {}

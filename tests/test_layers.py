@@ -26,11 +26,11 @@ LAYERS = {
     "_presets _settings _kinds _kinds_http _forecast plan _concurrency _breaker _fairness "
     "_options _outcomes _calls _charging _foreign _fitting _pricing _reconciliation "
     "_rule_learner _rungs _scope_state",
-    "machine": "_clock _process _token_vocabulary",
+    "machine": "_clock _process _surroundings _token_vocabulary",
     "sources": "stores stores.* config_loader _config _config_files _limit_memory token_counter "
     "_transport",
     "parts": "rate_limit_handler _ledger _limit_book congestion api_client _lanes _timetable "
-    "_queue_errors _queue_status _queue_threads queue_manager",
+    "_queue_errors _queue_status _queue_threads queue_manager _lookouts _shared_ledgers",
     "handler": "request_handler _work",
     "surfaces": "resources resources.* _futures _map _waiting",
     "client": "groq_client _assembly",

@@ -12,6 +12,6 @@ SMALL = Demand(prompt_tokens=199, output_cap=1)
 def test_the_child_does_not_wait_for_the_parent_s_answer() -> None:
     limiter = Limiter(policy="balanced", token_per_minute=60_000)
     limiter.reserve(SMALL)  # the answer comes to the parent
-    limiter.handler.after_fork()
+    limiter.handler._ledgers.after_fork()
     limiter.reserve(SMALL)  # the first of the child's own
     assert limiter.levels() == {"TPM": 59_600}  # what the parent set aside stays charged

@@ -351,9 +351,9 @@ def test_the_status_of_a_debt_is_negative() -> None:
 def test_after_a_fork_a_lost_thread_may_hold_any_lock() -> None:
     limiter = Limiter(token_per_minute=1_000)
     limiter.reserve(SMALL)
-    for lock in (limiter.handler._lock, limiter.store._lock):
+    for lock in (limiter.handler._ledgers._lock, limiter.store._lock):
         lock.acquire()
-    limiter.handler.after_fork()
+    limiter.handler._ledgers.after_fork()
     limiter.store.after_fork()
     limiter.handler.settle(limiter.reserve(SMALL), Usage(1, 1))
     limiter.use_limits(token_per_minute=2_000)

@@ -32,6 +32,7 @@ from helpers_servers import (
 )
 
 from customgroqchat import (
+    _connecting,
     APIConnectionError,
     APIError,
     APITimeoutError,
@@ -263,14 +264,14 @@ def test_closing_ends_a_request_that_is_only_just_connecting(
     make_api: MakeAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connecting, go_on = threading.Event(), threading.Event()
-    original = urllib3.util.connection.create_connection
+    original = _connecting._connected
 
     def slow(*args: Any, **kwargs: Any) -> socket.socket:
         connecting.set()
         assert go_on.wait(10)
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(urllib3.util.connection, "create_connection", slow)
+    monkeypatch.setattr(_connecting, "_connected", slow)
     with RawServer(hangs()) as server:
         api = make_api(server.url, timeout=(5.0, 3.0))
         outcome = in_thread(api.request, "GET", MODELS)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .._objects import ChatCompletion
+from .._objects import ChatCompletion, ChatCompletionChunk
+from ..streaming import Stream
 
 if TYPE_CHECKING:
     from ..groq_client import GroqClient
@@ -24,9 +25,29 @@ class Completions:
     def __init__(self, client: GroqClient) -> None:
         self._client = client
 
+    @overload
+    def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        stream: Literal[True],
+        **parameters: Any,
+    ) -> Stream[ChatCompletionChunk]: ...
+
+    @overload
+    def create(
+        self,
+        *,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        stream: Literal[False] | None = None,
+        **parameters: Any,
+    ) -> ChatCompletion: ...
+
     def create(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], **parameters: Any
-    ) -> ChatCompletion:
+    ) -> Any:
         """Answer a conversation; the same as :meth:`GroqClient.chat_completion`.
 
         Args:

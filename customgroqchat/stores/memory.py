@@ -99,6 +99,11 @@ class MemoryStore:
                 for dimension, bucket in self._scope(scope).buckets.items()
             }
 
+    def forget(self, scope: Hashable) -> None:
+        """Drop the buckets of a scope: the next request would find new ones, if they are made."""
+        with self._lock:
+            self._scopes.pop(scope, None)
+
     def after_fork(self) -> None:
         """In a forked child: a new lock, for a thread that is not there may hold the old one."""
         self._lock = threading.Lock()

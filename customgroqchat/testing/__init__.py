@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from .clock import FakeClock
-from .simulator import LIVE_MODELS, Gate, RequestRecord, SimulatedGroq, SimulatedModel
+from .simulator import FAULT_KINDS, LIVE_MODELS, Gate, RequestRecord, SimulatedGroq, SimulatedModel
 
 __all__ = [
+    "FAULT_KINDS",
     "LIVE_MODELS",
     "FakeClock",
     "Gate",

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ._sim_answers import DONE_FRAME, Answer, error_frame
+from ._sim_answers import DONE_FRAME, Answer
 from ._sim_buckets import Admission, Ledger, Snapshot
-from ._sim_controls import FaultQueue, Gate, Interruption, RequestRecord
+from ._sim_controls import Gate, RequestRecord
+from ._sim_faults import FaultQueue, Interruption
 from ._sim_http import Reply
 from ._sim_models import SimulatedModel
 from ._sim_validation import check_chat_payload, output_cap
@@ -141,7 +142,9 @@ class _Stream:
         self._service, self._answer = service, answer
         self._admission, self._record = admission, record
         self._include_usage = include_usage
-        self._interruption = service.faults.next_interruption()
+        # One fault is enough for a request.
+        pieces = answer.completion_tokens
+        self._fault = None if record.fault else service.faults.next_interruption(pieces)
         self._spoken = 0
         self._settled = False
 
@@ -168,29 +171,31 @@ class _Stream:
                 if len(bundle) == _FRAMES_PER_CHUNK:
                     yield b"".join(bundle)
                     bundle.clear()
-        except ConnectionAbortedError:
+        except ConnectionError:
             yield b"".join(bundle)
             raise
         yield b"".join(bundle)
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
         for tokens, frame in self._answer.frames(self._include_usage):
-            if self._is_due(self._interruption):
-                yield 0, self._break(self._interruption)
-                return
+            fault = self._due_fault(frame)
+            if fault is not None:
+                yield 0, fault.words()
+                if fault.is_last:
+                    return
             self._spoken += tokens
             if frame is DONE_FRAME:
                 self.close()
             yield tokens, frame
 
-    def _is_due(self, interruption: Interruption | None) -> bool:
-        return interruption is not None and self._spoken >= interruption.after_pieces
-
-    def _break(self, interruption: Interruption | None) -> bytes:
-        self.close()
-        if interruption is None or interruption.error is None:
-            raise ConnectionAbortedError("the test cuts this stream")
-        return error_frame({**interruption.error, "status_code": 400})
+    def _due_fault(self, frame: bytes) -> Interruption | None:
+        fault = self._fault
+        if fault is None or not fault.is_due(self._spoken, frame is DONE_FRAME):
+            return None
+        self._fault, self._record.fault = None, fault.kind
+        if fault.is_last:
+            self.close()
+        return fault
 
 
 def _for(payload: Payload, setting: int | Callable[[Payload], int]) -> int:

@@ -1,16 +1,12 @@
-"""What a test holds in its hands: the log of requests, queued faults, the gate."""
+"""What a test holds in its hands: the log of requests, and the gate."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
-
-from ._sim_http import Reply
-from ._sim_wire import to_json
 
 
 @dataclass
@@ -18,9 +14,9 @@ class RequestRecord:
     """One request as the simulator saw it; it is filled in while the request is served.
 
     ``time_s`` is the arrival on the simulator's clock. ``status`` is None until the answer goes
-    out and 0 for a connection that was dropped. ``charge`` is what admission cost (or would have
-    cost), by dimension code; ``refused_by`` is the dimension that said no. The key is not in the
-    repr.
+    out and 0 where none does. ``charge`` is what admission cost (or would have cost), by dimension
+    code; ``refused_by`` is the dimension that said no. ``fault`` is the kind of the fault that it
+    met, or ``"fail_next"``. The key is not in the repr.
     """
 
     time_s: float
@@ -36,6 +32,7 @@ class RequestRecord:
     refused_by: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    fault: str | None = None
 
 
 class RequestLog:
@@ -150,71 +147,3 @@ class Gate:
             self._held -= 1
             if self._closed:
                 self._permits -= 1
-
-
-@dataclass(frozen=True)
-class Interruption:
-    """Break a stream after some pieces: with an error frame, or by cutting the connection."""
-
-    after_pieces: int
-    error: Mapping[str, Any] | None
-
-
-class FaultQueue:
-    """The faults that the next requests and the next streams will meet, in order."""
-
-    def __init__(self) -> None:
-        """Start without any."""
-        self._lock = threading.Lock()
-        self._replies: deque[Callable[[], Reply]] = deque()
-        self._interruptions: deque[Interruption] = deque()
-
-    def add_reply(self, make: Callable[[], Reply], times: int) -> None:
-        """Answer the next ``times`` requests with what ``make`` returns."""
-        with self._lock:
-            self._replies.extend([make] * times)
-
-    def add_interruption(self, interruption: Interruption, times: int) -> None:
-        """Break the next ``times`` streams."""
-        with self._lock:
-            self._interruptions.extend([interruption] * times)
-
-    def next_reply(self) -> Reply | None:
-        """Take the fault of the present request, if any."""
-        with self._lock:
-            make = self._replies.popleft() if self._replies else None
-        return None if make is None else make()
-
-    def next_interruption(self) -> Interruption | None:
-        """Take the fault of the present stream, if any."""
-        with self._lock:
-            return self._interruptions.popleft() if self._interruptions else None
-
-    def clear(self) -> None:
-        """Drop all faults that have not been met."""
-        with self._lock:
-            self._replies.clear()
-            self._interruptions.clear()
-
-
-def as_reply(status: int, headers: Mapping[str, str] | None, body: Any) -> Reply:
-    """A reply whose body is bytes, text, an iterable of byte chunks, or a JSON object."""
-    headers = dict(headers or {})
-    if body is None or isinstance(body, bytes | str):
-        text = (body or b"") if not isinstance(body, str) else body.encode()
-        return Reply(status, headers, text)
-    if isinstance(body, dict | list):
-        return Reply(status, headers, to_json(body))
-    return Reply(status, headers, chunks=body)
-
-
-def failure_body(status: int) -> dict[str, Any]:
-    """The envelope of a fault whose body the test did not care to write."""
-    if status == 503:
-        text = (
-            "The model is currently over capacity. Please try again and back off exponentially. "
-            "Visit https://groqstatus.com to see if there is an active incident."
-        )
-        return {"error": {"message": text, "type": "internal_server_error"}}
-    kind = "internal_server_error" if status >= 500 else "invalid_request_error"
-    return {"error": {"message": f"Simulated failure {status}", "type": kind}}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import struct
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -17,6 +18,7 @@ _BACKLOG = 1024
 _LONGEST_LINE = 65_536
 _LARGEST_BODY = 64 * 1024 * 1024
 _STOP_PATIENCE_S = 2.0
+_CLOSE_BY_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass
@@ -32,24 +34,35 @@ class Request:
 
 @dataclass
 class Reply:
-    """One answer: ``chunks`` make it a chunked stream, ``drop`` closes without a word."""
+    """One answer: ``chunks`` make it a chunked stream.
+
+    ``raw`` is sent as it is, in place of all the rest, and the connection is closed after it.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     chunks: Iterable[bytes] | None = None
-    drop: bool = False
+    raw: Iterable[bytes] | None = None
 
 
 class BadRequestError(Exception):
     """What arrived is not HTTP as we know it."""
 
 
+class Reset(ConnectionError):
+    """Break the connection: the client gets a reset, and not an end."""
+
+
+class Hang(ConnectionError):
+    """Say no more; close when the client has left or the server stops."""
+
+
 class HttpServer:
     """Listens from construction until :meth:`stop`, and answers with ``handler``.
 
     ``handler`` runs in the connection's thread. A ConnectionError from it, or from the chunks of
-    its reply, closes that connection without a word.
+    its reply, closes that connection without a word; see also :class:`Reset` and :class:`Hang`.
     """
 
     def __init__(self, host: str, port: int, handler: Callable[[Request], Reply]) -> None:
@@ -128,11 +141,22 @@ class HttpServer:
             return False
         if request is None:
             return False
-        reply = self._handler(request)
-        if reply.drop:
+        try:
+            reply = self._handler(request)
+            keep_alive = request.keep_alive and reply.raw is None
+            write_reply(connection, reply, keep_alive)
+        except Hang:
+            _wait_until_left(connection)
             return False
-        write_reply(connection, reply, request.keep_alive)
-        return request.keep_alive
+        except Reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_BY_RESET)
+            return False
+        return keep_alive
+
+
+def _wait_until_left(connection: socket.socket) -> None:
+    while connection.recv(_LONGEST_LINE):
+        pass
 
 
 def _shut(connection: socket.socket) -> None:
@@ -216,24 +240,48 @@ def _read_exactly(reader: BufferedReader, size: int) -> bytes:
 
 def write_reply(connection: socket.socket, reply: Reply, keep_alive: bool) -> None:
     """Send ``reply``; a stream goes out chunk by chunk as its iterable gives them."""
-    if reply.chunks is None:
+    if reply.raw is not None:
+        for piece in reply.raw:
+            connection.sendall(piece)
+    elif reply.chunks is not None:
+        _write_chunks(connection, reply, reply.chunks, keep_alive)
+    else:
         length = {"content-length": str(len(reply.body))}
-        connection.sendall(_head(reply, length, keep_alive) + reply.body)
-        return
-    try:
-        connection.sendall(_head(reply, {"transfer-encoding": "chunked"}, keep_alive))
+        connection.sendall(head(reply, length, keep_alive) + reply.body)
+
+
+def _write_chunks(
+    connection: socket.socket, reply: Reply, chunks: Iterable[bytes], keep_alive: bool
+) -> None:
+    with _closing(chunks):
+        connection.sendall(head(reply, {"transfer-encoding": "chunked"}, keep_alive))
         # An empty chunk would end the stream.
-        for chunk in filter(None, reply.chunks):
+        for chunk in filter(None, chunks):
             connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         connection.sendall(b"0\r\n\r\n")
+
+
+def joined(reply: Reply) -> bytes:
+    """The whole content of a reply; a stream is run to its end."""
+    if reply.chunks is None:
+        return reply.body
+    with _closing(reply.chunks):
+        return b"".join(reply.chunks)
+
+
+@contextlib.contextmanager
+def _closing(chunks: Iterable[bytes]) -> Iterator[None]:
+    """Tell a generator at once when its client is gone."""
+    try:
+        yield
     finally:
-        # A generator has to learn at once that its client is gone.
-        close = getattr(reply.chunks, "close", None)
+        close = getattr(chunks, "close", None)
         if close is not None:
             close()
 
 
-def _head(reply: Reply, framing: Mapping[str, str], keep_alive: bool) -> bytes:
+def head(reply: Reply, framing: Mapping[str, str], keep_alive: bool) -> bytes:
+    """The status line and the headers; ``framing`` are those that tell where the body ends."""
     headers = {
         "date": formatdate(usegmt=True),
         **{name.lower(): value for name, value in reply.headers.items()},

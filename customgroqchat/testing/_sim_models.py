@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ._sim_buckets import DIMENSIONS
+
 
 @dataclass(frozen=True)
 class SimulatedModel:
@@ -50,15 +52,26 @@ def as_models(
     models: Mapping[str, SimulatedModel | Mapping[str, Any]] | None,
     limits: Mapping[str, int] | None,
 ) -> dict[str, SimulatedModel]:
-    """The catalogue of a server: ``limits``, if given, replace those of every model."""
+    """The catalogue of a server: ``limits``, if given, replace those of every model.
+
+    Raises ValueError for a limit whose code is unknown.
+    """
     chosen = LIVE_MODELS if models is None else models
     catalogue = {
         model_id: model if isinstance(model, SimulatedModel) else SimulatedModel(**model)
         for model_id, model in chosen.items()
     }
-    if limits is None:
-        return catalogue
-    return {model_id: replace(model, limits=limits) for model_id, model in catalogue.items()}
+    if limits is not None:
+        catalogue = {name: replace(model, limits=limits) for name, model in catalogue.items()}
+    _check_limits(catalogue)
+    return catalogue
+
+
+def _check_limits(models: Mapping[str, SimulatedModel]) -> None:
+    for name, model in models.items():
+        unknown = set(model.limits) - set(DIMENSIONS)
+        if unknown:
+            raise ValueError(f"unknown limits {sorted(unknown)} of {name}: use {list(DIMENSIONS)}")
 
 
 def _limits(rpm: int, rpd: int, tpm: int | None = None, tpd: int | None = None) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -60,6 +61,13 @@ def parse_payload(body: bytes) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise _invalid("the request body must be a JSON object")
     return payload
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in ``body``, or None if it holds none."""
+    with contextlib.suppress(ApiError):
+        return parse_payload(body)
+    return None
 
 
 def output_cap(payload: Mapping[str, Any]) -> int | None:

@@ -6,33 +6,33 @@ cannot be wrong in the same way. It needs nothing but the standard library.
 
 from __future__ import annotations
 
-import contextlib
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Set
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Literal, get_args
 from urllib.parse import unquote
 
-from ._sim_buckets import DIMENSIONS, Charging, Ledger
+from ._sim_buckets import Charging, Ledger
 from ._sim_chat import ChatService, Latency, Payload
-from ._sim_controls import (
-    FaultQueue,
-    Gate,
-    Interruption,
-    RequestLog,
-    RequestRecord,
-    as_reply,
-    failure_body,
-)
+from ._sim_controls import Gate, RequestLog, RequestRecord
+from ._sim_damage import as_reply, failure_body
+from ._sim_faults import FAULT_KINDS, FaultQueue, Interruption, RequestFault
 from ._sim_http import HttpServer, Reply, Request
 from ._sim_models import LIVE_MODELS, SimulatedModel, as_models
 from ._sim_tokens import count_prompt_tokens
-from ._sim_validation import find_model, invalid_api_key, parse_payload, unknown_url
+from ._sim_validation import find_model, invalid_api_key, json_object, parse_payload, unknown_url
 from ._sim_wire import ApiError, request_id, to_json
 
-__all__ = ["LIVE_MODELS", "Gate", "RequestRecord", "SimulatedGroq", "SimulatedModel"]
+__all__ = [
+    "FAULT_KINDS",
+    "LIVE_MODELS",
+    "Gate",
+    "RequestRecord",
+    "SimulatedGroq",
+    "SimulatedModel",
+]
 
 Hook = Callable[[dict[str, Any] | None, dict[str, str]], tuple[int, Mapping[str, str], Any] | None]
 
@@ -69,6 +69,8 @@ class SimulatedGroq:
         start_level: float | Mapping[str, float] = 1.0,
         api_keys: Set[str] | None = None,
         rejected_keys: Set[str] = frozenset(),
+        faults: Mapping[str, float] = MappingProxyType({}),
+        drip_s: float = 0.05,
         on_request: Hook | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
@@ -98,23 +100,26 @@ class SimulatedGroq:
             start_level: How full new buckets are, as a fraction, or fractions by code.
             api_keys: The keys that are accepted; None accepts any.
             rejected_keys: Keys that get a 401 in any case.
+            faults: Probability by kind of fault; each request meets at most one, drawn from
+                ``rng``. The kinds are those of :meth:`fault_next`.
+            drip_s: Seconds before each byte of an answer that drips, for real.
             on_request: Given the payload (None without a JSON object) and the lower-case
                 headers; returns (status, headers, body) to answer instead of the simulator, or
                 None. The body is bytes, text, a JSON object, or an iterable of chunks to stream.
             clock: Returns seconds; drives the buckets, timestamps and request ids.
-            rng: Source of chance for identifiers and latencies.
+            rng: Source of chance for identifiers, latencies and faults.
             record_limit: How many requests are remembered.
 
         Raises:
-            ValueError: A limit's code, ``charging`` or ``headers_at`` is unknown.
+            ValueError: A limit's code, ``charging``, ``headers_at`` or a kind of fault is unknown,
+                or the probabilities of faults are no probabilities.
         """
         if charging not in get_args(Charging) or headers_at not in ("admission", "end"):
             raise ValueError(f"unknown charging {charging!r} or headers_at {headers_at!r}")
         self._host, self._port = host, port
         self._models = as_models(models, limits)
-        _check_limits(self._models)
         self._api_keys, self._rejected_keys = api_keys, rejected_keys
-        self._on_request = on_request
+        self._on_request, self._drip_s = on_request, drip_s
         self._clock, self._epoch_s = clock, time.time() - clock()
         self._rng = rng or random.Random()
         self._log = RequestLog(record_limit)
@@ -122,7 +127,7 @@ class SimulatedGroq:
             models=self._models,
             ledger=Ledger(clock, charging, refund, start_level),
             gate=Gate(),
-            faults=FaultQueue(),
+            faults=FaultQueue(faults, self._rng),
             stopping=threading.Event(),
             rng=self._rng,
             wall_clock=lambda: self._epoch_s + clock(),
@@ -189,7 +194,7 @@ class SimulatedGroq:
         return 0 if self._http is None else self._http.open_connections
 
     def count(self, status: int | None = None) -> int:
-        """Answers with ``status`` (0: dropped), or all requests that have arrived."""
+        """Answers with ``status`` (0: none was given), or all requests that have arrived."""
         return self._log.count(status)
 
     def levels(self, model: str, key: str | None = None) -> dict[str, float]:
@@ -233,11 +238,32 @@ class SimulatedGroq:
         ``body`` is bytes, text or a JSON object; by default an error envelope of that status.
         """
         content = failure_body(status) if body is None else body
-        self._faults.add_reply(lambda: as_reply(status, headers, content), times)
+        fault = RequestFault("fail_next", lambda: as_reply(status, headers, content))
+        self._faults.add_fault(fault, times)
+
+    def fault_next(self, kind: str, times: int = 1, *, after_pieces: int = 1) -> None:
+        """Let the next ``times`` requests meet a fault, such as ``"reset"`` or ``"drip"``.
+
+        ``docs/testing.rst`` tells what the kinds, ``FAULT_KINDS``, do and which of them are
+        charged. Those that begin with ``stream_`` wait for streams that are admitted, and happen
+        after ``after_pieces`` pieces of text.
+
+        Raises:
+            ValueError: The kind is unknown.
+        """
+        self._faults.add(kind, times, after_pieces)
+
+    def set_faults(self, faults: Mapping[str, float]) -> None:
+        """Let chance bring these from now on, as the argument ``faults`` did; none with ``{}``.
+
+        Raises:
+            ValueError: As for the argument.
+        """
+        self._faults.set_odds(faults)
 
     def drop_next(self, times: int = 1) -> None:
         """Close the connections of the next ``times`` requests without an answer."""
-        self._faults.add_reply(lambda: Reply(0, drop=True), times)
+        self.fault_next("drop", times)
 
     def interrupt_next_stream(
         self, after_pieces: int = 1, error: Mapping[str, Any] | None = None, times: int = 1
@@ -247,7 +273,8 @@ class SimulatedGroq:
         With ``error`` (message, type, code, …) the stream ends in an ``event: error`` frame,
         without it the connection is cut. The pieces that got out are charged.
         """
-        self._faults.add_interruption(Interruption(after_pieces, error), times)
+        kind = "stream_cut" if error is None else "stream_error"
+        self._faults.add_interruption(Interruption(kind, after_pieces, error), times)
 
     def hold(self) -> Gate:
         """Hold back the answers of all chat requests that are admitted from now on.
@@ -263,7 +290,10 @@ class SimulatedGroq:
         self._gate.release()
 
     def reset(self) -> None:
-        """Fill all buckets to their start level, forget requests and faults, open the gate."""
+        """Fill all buckets to their start level, forget requests and faults, open the gate.
+
+        The probabilities of faults stay.
+        """
         self._ledger.clear()
         self._log.clear()
         self._faults.clear()
@@ -274,9 +304,13 @@ class SimulatedGroq:
     def _handle(self, request: Request) -> Reply:
         record = self._record(request)
         self._log.arrive(record)
-        reply = self._guarded_reply(request, record)
-        self._log.answer(record, reply.status)
+        fault = self._faults.next_fault()
+        record.fault = fault.kind
+        reply = self._guarded_reply(request, record, fault)
         reply.headers = self._common_headers(record) | dict(reply.headers)
+        if fault.damage is not None:
+            reply = fault.damage(reply, lambda: self._chat.pause(self._drip_s))
+        self._log.answer(record, reply.status)
         return reply
 
     def _record(self, request: Request) -> RequestRecord:
@@ -294,9 +328,9 @@ class SimulatedGroq:
             "x-request-id": record.request_id,
         }
 
-    def _guarded_reply(self, request: Request, record: RequestRecord) -> Reply:
+    def _guarded_reply(self, request: Request, record: RequestRecord, fault: RequestFault) -> Reply:
         try:
-            return self._reply(request, record)
+            return self._reply(request, record, fault)
         except ApiError as error:
             return Reply(error.status, error.headers, error.body())
         except ConnectionError:
@@ -305,12 +339,11 @@ class SimulatedGroq:
             # A callable of the test's own has failed: the client shall see which.
             return Reply(500, body=ApiError(500, repr(error), "internal_server_error").body())
 
-    def _reply(self, request: Request, record: RequestRecord) -> Reply:
-        record.payload = _json_object(request.body)
+    def _reply(self, request: Request, record: RequestRecord, fault: RequestFault) -> Reply:
+        record.payload = json_object(request.body)
         record.model = (record.payload or {}).get("model")
-        fault = self._faults.next_reply()
-        if fault is not None:
-            return fault
+        if fault.instead is not None:
+            return fault.instead()
         scripted = self._on_request and self._on_request(record.payload, request.headers)
         return as_reply(*scripted) if scripted else self._route(request, record)
 
@@ -341,16 +374,3 @@ class SimulatedGroq:
     def _one_model(self, model_id: str) -> Reply:
         name = model_id if model_id in self._models else unquote(model_id)
         return Reply(200, body=to_json(find_model(self._models, name).listing(name)))
-
-
-def _check_limits(models: Mapping[str, SimulatedModel]) -> None:
-    for name, model in models.items():
-        unknown = set(model.limits) - set(DIMENSIONS)
-        if unknown:
-            raise ValueError(f"unknown limits {sorted(unknown)} of {name}: use {list(DIMENSIONS)}")
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
-    with contextlib.suppress(ApiError):
-        return parse_payload(body)
-    return None

@@ -1,0 +1,180 @@
+"""Feed: the service's end of one open stream, and what was set aside for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ._collector import Collector
+from ._faults import error_from_frame
+from ._records import AnswerFacts, RequestInfo, ResponseInfo
+from ._sse import ServerSentEvent
+from ._text import shown, without_secret
+from .exceptions import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    GroqError,
+    IncompleteStreamError,
+)
+
+if TYPE_CHECKING:
+    from ._incoming import Incoming
+    from ._work import Ticket, Work
+    from .rate_limit_handler import Usage
+
+
+class Keeper(Protocol):
+    """Who settles streams, and opens them anew."""
+
+    def stream_ended(self, work: Work, ticket: Ticket, collector: Collector) -> None:
+        """Settle a stream that was read to its end, or that its caller has left."""
+
+    def stream_broke(
+        self, work: Work, ticket: Ticket, error: GroqError, collector: Collector, *, begun: bool
+    ) -> Feed:
+        """Settle a stream that broke off, and open it anew, or raise."""
+
+    def cancel(self, work: Work) -> None:
+        """End the request, wherever it is."""
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Have it called on another thread; may be called by the garbage collector."""
+
+
+class Feed:
+    """What a :class:`Stream` reads from. Of its ends, exactly one is called, once.
+
+    Attributes:
+        facts: How the answer came about.
+        response: Status and headers.
+        max_event_bytes: The largest event that is read.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        work: Work,
+        ticket: Ticket,
+        incoming: Incoming,
+        facts: AnswerFacts,
+        max_event_bytes: int,
+    ) -> None:
+        self._keeper = keeper
+        self._work = work
+        self._ticket = ticket
+        self._incoming = incoming
+        self.facts = facts
+        self.response = ResponseInfo(incoming.status, facts.headers)
+        self.max_event_bytes = max_event_bytes
+
+    def read(self) -> bytes:
+        """Return what has arrived; blocks until there is something. Empty at the end.
+
+        Raises:
+            APIConnectionError, ClientClosedException, RequestCancelledException: it broke off.
+        """
+        return self._incoming.read1()
+
+    def cut(self) -> None:
+        """Have :meth:`read` end soon, in whatever thread it is. Does not block."""
+        self._keeper.cancel(self._work)
+
+    # --- ends -----------------------------------------------------------------------------
+
+    def end(self, collector: Collector) -> None:
+        """Take note that all of it is in."""
+        self._incoming.finish()
+        self._keeper.stream_ended(self._work, self._ticket, collector)
+
+    def leave(self, collector: Collector) -> None:
+        """Take note that the caller wants no more of it."""
+        self._incoming.close()
+        self._keeper.stream_ended(self._work, self._ticket, collector)
+
+    def fail(self, error: GroqError | None, collector: Collector, *, begun: bool) -> Feed:
+        """Return another one to go on with, after it broke off, with an error or without one.
+
+        Raises:
+            GroqError: something was handed over, or there is no hope.
+        """
+        self._incoming.close()
+        fault = error or self._cut_off()
+        return self._keeper.stream_broke(
+            self._work, self._ticket, fault, collector, begun=begun
+        )
+
+    def drop(self, collector: Collector) -> None:
+        """Take note that nobody has the stream any more. At any point; does not block."""
+        self._keeper.soon(lambda: self.leave(collector))
+
+    # --- errors ---------------------------------------------------------------------------
+
+    def not_an_event(self, event: ServerSentEvent) -> APIError:
+        """Return the error for an event that is not of the API."""
+        text = without_secret(shown(event.data), self._work.request.api_key)
+        return self._invalid(f"an event of the stream is not of the API: {text}", "base_url")
+
+    def not_a_stream(self) -> APIError:
+        """Return the error for an answer without a single event."""
+        return self._invalid("the answer is no stream of events", "base_url")
+
+    def too_large(self) -> APIError:
+        """Return the error for an event that is larger than may be."""
+        what = f"an event of the stream is larger than {self.max_event_bytes} bytes"
+        return self._invalid(what, "max_event_bytes")
+
+    def error_in(self, error: Mapping[str, Any]) -> APIError:
+        """Return the error for one that the service sent as an event."""
+        # Something that echoes what it was sent must not leak the key into errors.
+        text = json.dumps(dict(error), ensure_ascii=False, default=str)
+        told = json.loads(without_secret(text, self._work.request.api_key))
+        return error_from_frame(told, self.response, self._request())
+
+    def _invalid(self, what: str, setting: str) -> APIError:
+        return APIResponseValidationError(
+            f"HTTP {self.response.status_code}, but {what}.",
+            status_code=self.response.status_code,
+            response=self.response,
+            request=self._request(),
+            request_id=self.facts.request_id,
+            hint=f"Check {setting}.",
+        )
+
+    def _cut_off(self) -> APIError:
+        return APIConnectionError(
+            "The connection failed: the stream ended too soon.",
+            request=self._request(),
+            request_id=self.facts.request_id,
+            hint="Send it again.",
+        )
+
+    def _request(self) -> RequestInfo:
+        request = self._work.request
+        return RequestInfo(request.method, f"{request.base_url or ''}{request.path}")
+
+
+def incomplete(error: APIError, collector: Collector, usage: Usage) -> APIError:
+    """Return the error for a stream that broke off after something of it was handed over."""
+    if isinstance(error, APITimeoutError | APIStatusError) or not isinstance(
+        error, APIConnectionError
+    ):
+        return error  # which says more
+    broken = IncompleteStreamError(
+        f"The stream broke off after {usage.completion} tokens or so: {error.message}",
+        request=error.request,
+        request_id=error.request_id,
+        text=collector.text,
+        usage=collector.usage
+        or {
+            "prompt_tokens": usage.prompt,
+            "completion_tokens": usage.completion,
+            "total_tokens": usage.prompt + usage.completion,
+        },
+        hint="What was said is in text; to have the rest, ask again.",
+    )
+    broken.__cause__ = error
+    return broken

@@ -1,0 +1,222 @@
+"""An answer on its way in, and what can go wrong with it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+import urllib3.exceptions
+
+from ._line import Line, LineCut
+from ._records import RequestInfo
+from .exceptions import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APITimeoutError,
+    ClientClosedException,
+    GroqError,
+    RequestCancelledException,
+)
+
+_PIECE = 65_536  # bytes to read at a time
+_END_S = 0.1  # for the end of a stream to arrive, after its last event
+
+#: What the libraries below raise, and a line that was cut.
+FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, LineCut)
+
+
+class Incoming:
+    """An answer of which the headers are in. It belongs to one thread.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; their names' case does not matter.
+    """
+
+    def __init__(self, response: Any, line: Line, info: RequestInfo) -> None:
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._raw = response
+        self._line = line
+        self._info = info
+
+    def read(self, at_most: int) -> bytes:
+        """Read the whole body, decompressed, and give the connection back. Blocks.
+
+        Args:
+            at_most: Bytes, after decompression.
+
+        Raises:
+            APIConnectionError: it was cut off; APITimeoutError if for lack of time.
+            APIResponseValidationError: it is larger.
+            RequestCancelledException, ClientClosedException: the line was cut for that.
+        """
+        try:
+            self._line.enter("reading")
+            body = self._read_all(at_most)
+            self._line.check()
+        except FAULTS as fault:
+            raise translated(fault, self._info, self._line) from fault
+        finally:
+            self.close()
+        if not body and self._has_no_length():
+            # What is cut off inside its headers is taken for an answer with few headers.
+            raise cut_off(self._info, "in its headers")
+        self._line.done()
+        return body
+
+    def read1(self) -> bytes:
+        """Return what has arrived, decompressed; waits until there is something. b"" is the end.
+
+        Raises what :meth:`read` raises.
+        """
+        try:
+            self._line.enter("reading")
+            piece: bytes = self._raw.read1(_PIECE, decode_content=True) or b""
+            if not piece:
+                self._line.check()  # where nothing tells the length, a cut looks like the end
+            return piece
+        except FAULTS as fault:
+            raise translated(fault, self._info, self._line) from fault
+
+    def finish(self) -> None:
+        """Give the connection back, if nothing comes any more but the end that is due."""
+        try:
+            if not self._raw.closed:
+                self._line.hurry(_END_S)
+                self._raw.read1(_PIECE, decode_content=True)
+        except FAULTS:
+            pass  # everything that matters has arrived
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; closes it, unless everything was read. May be called again."""
+        self._line.leave()
+        if not self._raw.closed:
+            self._raw.close()
+        self._raw.release_conn()
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether only the end of the connection tells the end of the body."""
+        return self._has_no_length()
+
+    def _read_all(self, at_most: int) -> bytes:
+        raw = self._raw
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and int(length) <= at_most and "content-encoding" not in self.headers:
+            whole: bytes = raw.read(decode_content=True)
+            return whole
+        pieces, size = [], 0
+        while piece := raw.read(_PIECE, decode_content=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > at_most:
+                raise too_large(self._info, self.status, "answer", "max_response_bytes", at_most)
+        return b"".join(pieces)
+
+    def _has_no_length(self) -> bool:
+        return not ("content-length" in self.headers or "transfer-encoding" in self.headers)
+
+
+# --- faults ----------------------------------------------------------------------------------
+
+
+def translated(fault: Exception, info: RequestInfo, line: Line) -> GroqError:
+    """Return the error for a fault of the wire, or for what the line was cut for.
+
+    The fault is left without its frames: their variables hold the key, and the prompt.
+    """
+    _forget_frames(fault)
+    if line.cut_by is not None:
+        return _error_of_cut(line.cut_by, info, line)
+    if isinstance(fault, requests.ConnectTimeout):
+        return APITimeoutError(
+            f"The service could not be reached in time: {reason_of(fault)}.",
+            request=info,
+            may_have_arrived=False,
+            hint="Check the network, or raise the connect timeout.",
+        )
+    if isinstance(fault, requests.Timeout | urllib3.exceptions.TimeoutError):
+        return APITimeoutError(
+            "The service did not answer in time.",
+            request=info,
+            may_have_arrived=line.may_have_arrived,
+            hint="Raise the read timeout, or ask for fewer tokens.",
+        )
+    return APIConnectionError(
+        f"The connection failed: {reason_of(fault)}",
+        request=info,
+        may_have_arrived=line.may_have_arrived,
+        hint="Check the network, base_url and proxy settings.",
+    )
+
+
+def _forget_frames(fault: BaseException | None) -> None:
+    while fault is not None:
+        fault.__traceback__ = None
+        _forget_frames(fault.__cause__)
+        fault = fault.__context__
+
+
+def _error_of_cut(why: str, info: RequestInfo, line: Line) -> GroqError:
+    if why == "deadline":
+        return APITimeoutError(
+            "The deadline came before the whole answer.",
+            request=info,
+            may_have_arrived=line.may_have_arrived,
+            hint="Allow a longer deadline.",
+        )
+    if why == "closed":
+        return ClientClosedException("The client was closed while the request was on its way.")
+    return RequestCancelledException("The request was cancelled while it was on its way.")
+
+
+def cut_off(info: RequestInfo, where: str) -> APIConnectionError:
+    """Return the error for an answer that ended too soon."""
+    return APIConnectionError(
+        f"The connection failed: the answer was cut off {where}.",
+        request=info,
+        hint="Send it again.",
+    )
+
+
+def too_large(
+    info: RequestInfo, status: int, what: str, setting: str, at_most: int
+) -> APIResponseValidationError:
+    """Return the error for an answer, or a part of one, that is larger than a setting allows."""
+    return APIResponseValidationError(
+        f"HTTP {status}, but the {what} is larger than {at_most} bytes.",
+        status_code=status,
+        request=info,
+        hint=f"Raise {setting} if that is to be expected.",
+    )
+
+
+def is_dead(fault: BaseException) -> bool:
+    """Whether a connection was closed by the other side before it sent a byte of the answer."""
+    found: BaseException | None = fault
+    while found is not None:
+        if isinstance(found, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError) and not (
+            isinstance(found, requests.RequestException)
+        ):
+            return True
+        found = _inner(found)
+    return False
+
+
+def _inner(fault: BaseException) -> BaseException | None:
+    inner = getattr(fault, "reason", None)
+    if isinstance(inner, BaseException):
+        return inner
+    return next((arg for arg in fault.args if isinstance(arg, BaseException)), None)
+
+
+def reason_of(fault: BaseException) -> str:
+    """Return the innermost reason: the outer ones only repeat that there was one."""
+    if isinstance(fault, urllib3.exceptions.NameResolutionError):
+        return f"the name cannot be resolved (DNS): {fault}"
+    inner = _inner(fault)
+    return reason_of(inner) if inner is not None else str(fault) or repr(fault)

@@ -1,0 +1,358 @@
+"""Stream: an answer that is read while it is written."""
+
+from __future__ import annotations
+
+import json
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+
+from ._collector import Collector, error_of
+from ._objects import APIAnswer, ChatCompletion, ChatCompletionChunk, CompletionUsage
+from ._records import AnswerFacts, Attempt, ResponseInfo
+from ._sse import EventTooLarge, ServerSentEvent, SSEDecoder
+from ._text_completion import to_text_chunk, to_text_completion
+from .exceptions import GroqError
+
+T = TypeVar("T")
+
+_DONE = "[DONE]"
+_NOT_JSON = object()
+
+
+class Feed(Protocol):
+    """The other end of a stream: where its bytes come from, and who is told how it ends.
+
+    Of the last four, exactly one is called, once; none but the last is called by the garbage
+    collector.
+    """
+
+    facts: AnswerFacts
+    response: ResponseInfo
+    max_event_bytes: int
+
+    def read(self) -> bytes:
+        """Return what has arrived; blocks until there is something. Empty at the end."""
+
+    def cut(self) -> None:
+        """Have :meth:`read` end soon, in whatever thread it is. Does not block."""
+
+    def end(self, collector: Collector) -> None:
+        """All of it is in."""
+
+    def leave(self, collector: Collector) -> None:
+        """The caller wants no more of it."""
+
+    def fail(self, error: GroqError | None, collector: Collector, *, begun: bool) -> Feed:
+        """It broke off, with an error or without one; return another one to go on with.
+
+        If something was handed over (``begun``), or there is no hope, it raises.
+        """
+
+    def drop(self, collector: Collector) -> None:
+        """Nobody has the stream any more. May be called at any point, and does not block."""
+
+    def not_an_event(self, event: ServerSentEvent) -> GroqError:
+        """Return the error for an event that is not of the API."""
+
+    def error_in(self, error: Mapping[str, Any]) -> GroqError:
+        """Return the error for one that the service sent as an event."""
+
+    def too_large(self) -> GroqError:
+        """Return the error for an event that is larger than may be."""
+
+
+class _Reading:
+    """All of a stream but the object that the caller holds, whose end is what frees the rest."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.busy = threading.Lock()  # held by the thread that reads
+        self.is_closing = False
+        self.has_ended = False
+        self.begun = False
+        self.start(feed)
+
+    def start(self, feed: Feed) -> None:
+        """Read from this end, from the beginning."""
+        self.feed = feed
+        self.decoder = SSEDecoder(feed.max_event_bytes)
+        self.collector = Collector()
+        self.events: deque[ServerSentEvent] = deque()
+        self.fault: GroqError | None = None  # behind the events
+        self.at_end = False
+
+
+class Stream(Generic[T]):
+    """The events of an answer, as they arrive: an iterator, and a context manager.
+
+    ::
+
+        with client.chat_completion(model, messages, stream=True) as stream:
+            for chunk in stream:
+                print(chunk.choices[0].delta.content or "", end="")
+
+    One thread reads; :meth:`close` may be called from any. ``next()`` blocks until the next event
+    is there: for silence up to the read timeout, and never beyond the deadline. A stream that is
+    read to its end, closed or dropped gives back its connection and settles what it took; leaving
+    the ``with`` block closes it.
+
+    Raises (while it is read):
+        APIStatusError: the service sent an error in place of the rest; its subclass tells the kind.
+        IncompleteStreamError: the connection broke.
+        APITimeoutError: the next event did not come in time, or the deadline is over.
+        APIResponseValidationError: what came is no stream of the API.
+
+    If nothing was handed over until then, and the fault is one that is retried, the request is
+    sent again, and nobody notices.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        wrap: Callable[[Mapping[str, Any]], T],
+        whole: Callable[[Mapping[str, Any]], APIAnswer],
+    ) -> None:
+        self._wrap = wrap
+        self._whole = whole
+        self._reading = _Reading(feed)
+        self._finalizer = weakref.finalize(self, _drop, self._reading)
+        self._finalizer.atexit = False
+
+    @classmethod
+    def of_chat(cls, feed: Feed) -> Stream[ChatCompletionChunk]:
+        """Return the stream of a chat answer."""
+        return Stream(feed, ChatCompletionChunk.wrap, ChatCompletion.wrap)
+
+    @classmethod
+    def of_text(cls, feed: Feed) -> Stream[Any]:
+        """Return the stream of a text completion."""
+        return Stream(feed, to_text_chunk, to_text_completion)
+
+    # --- reading --------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        reading = self._reading
+        with reading.busy:
+            try:
+                chunk = self._next_chunk()
+            except BaseException:
+                self._leave()
+                raise
+        if reading.is_closing:
+            self._close_if_free()
+        if chunk is None:
+            raise StopIteration
+        reading.begun = True
+        return self._wrap(chunk)
+
+    def get_final_completion(self) -> APIAnswer:
+        """Read the rest, and return the whole answer, as if it had not been streamed.
+
+        Blocks to the end of the stream; raises what reading it raises. What was read before is in
+        it as well.
+        """
+        for _ in self:
+            pass
+        return self._whole(self._reading.collector.completion()).note(self._reading.feed.facts)
+
+    def close(self) -> None:
+        """Read no more of it; a thread that does gets no further event. May be called again."""
+        reading = self._reading
+        reading.is_closing = True
+        if reading.busy.locked():
+            reading.feed.cut()
+        self._close_if_free()
+
+    def __enter__(self) -> Stream[T]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- what is known of it --------------------------------------------------------------
+
+    @property
+    def text(self) -> str:
+        """What was said so far, in the events that were read."""
+        return self._reading.collector.text
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """What the request used: the last that was told of it, which is None until shortly
+        before the end."""
+        usage = self._reading.collector.usage
+        return None if usage is None else CompletionUsage.wrap(usage)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more comes: it was read to its end, failed, or was closed."""
+        return self._reading.has_ended or self._reading.is_closing
+
+    @property
+    def response(self) -> ResponseInfo:
+        """Status and headers; the text is left empty."""
+        return self._reading.feed.response
+
+    @property
+    def request_id(self) -> str | None:
+        """The service's name for the request; quote it to support."""
+        return self._reading.feed.facts.request_id
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; their names' case does not matter."""
+        return self._reading.feed.facts.headers
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that the request waited before it was sent."""
+        return self._reading.feed.facts.waited_s
+
+    @property
+    def history(self) -> tuple[Attempt, ...]:
+        """How each attempt went, oldest first."""
+        return self._reading.feed.facts.history
+
+    @property
+    def attempts(self) -> int:
+        """How often the request was sent."""
+        return len(self.history)
+
+    @property
+    def retries_taken(self) -> int:
+        """How often it was sent again."""
+        return max(0, self.attempts - 1)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"Stream({state}, request_id={self.request_id!r})"
+
+    # --- inside, by the thread that reads --------------------------------------------------
+
+    def _next_chunk(self) -> Mapping[str, Any] | None:
+        """Return the next chunk, or None at the end."""
+        reading = self._reading
+        while not (reading.has_ended or reading.is_closing):
+            try:
+                if (event := self._next_event()) is not None:
+                    chunk = self._understood(event)
+                    if chunk is not None:
+                        return chunk
+                if reading.has_ended:
+                    return None
+            except GroqError as error:
+                if reading.is_closing:
+                    return None
+                self._begin_anew(error)
+        return None
+
+    def _next_event(self) -> ServerSentEvent | None:
+        """Return the next event; None if there is none yet, or never will be."""
+        reading = self._reading
+        if reading.events:
+            return reading.events.popleft()
+        if reading.fault is not None:
+            raise reading.fault
+        if not reading.at_end:
+            self._read_more()
+        elif reading.collector.finished:
+            self._end()  # the last word was said, if not the very last
+        else:
+            self._begin_anew(None)
+        return None
+
+    def _read_more(self) -> None:
+        reading = self._reading
+        piece = reading.feed.read()
+        reading.at_end = not piece
+        try:
+            reading.events.extend(reading.decoder.feed(piece) if piece else reading.decoder.end())
+        except EventTooLarge as fault:
+            reading.events.extend(fault.events)
+            reading.fault = reading.feed.too_large()
+
+    def _understood(self, event: ServerSentEvent) -> Mapping[str, Any] | None:
+        """Return the chunk in an event; None if it is the end. Raises the error that it tells."""
+        reading = self._reading
+        if event.data.startswith(_DONE):
+            self._end()
+            return None
+        chunk = _parsed(event.data)
+        error = error_of(event, None if chunk is _NOT_JSON else chunk)
+        if error is not None:
+            raise reading.feed.error_in(error)
+        if not isinstance(chunk, dict):
+            if reading.at_end and chunk is _NOT_JSON:  # cut off in the middle of an event
+                return None
+            raise reading.feed.not_an_event(event)
+        reading.collector.add(chunk)
+        return chunk
+
+    def _begin_anew(self, error: GroqError | None) -> None:
+        """Go on with another try; raises if there is none."""
+        reading = self._reading
+        self._finalizer.detach()  # what happens to it from here on is in good hands
+        reading.has_ended = True
+        feed = reading.feed.fail(error, reading.collector, begun=reading.begun)
+        reading.start(feed)
+        reading.has_ended = False
+        self._finalizer = weakref.finalize(self, _drop, reading)
+        self._finalizer.atexit = False
+
+    # --- the end, once ------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self._over()
+        self._reading.feed.end(self._reading.collector)
+
+    def _over(self) -> None:
+        self._finalizer.detach()
+        self._reading.has_ended = True
+
+    def _leave(self) -> None:
+        if not self._reading.has_ended:
+            self._over()
+            self._reading.feed.leave(self._reading.collector)
+
+    def _close_if_free(self) -> None:
+        """Let go of everything, or leave that to the thread that reads and will look."""
+        reading = self._reading
+        if not reading.busy.acquire(blocking=False):
+            return
+        try:
+            if not reading.has_ended:
+                self._take_in_what_is_there()
+            self._leave()
+        finally:
+            reading.busy.release()
+
+    def _take_in_what_is_there(self) -> None:
+        """Look through events that have arrived: the usage may be among them, or the end."""
+        reading = self._reading
+        try:
+            while reading.events and not reading.has_ended:
+                self._understood(reading.events.popleft())
+        except GroqError:
+            pass  # nobody wants to know any more
+
+
+def _drop(reading: _Reading) -> None:
+    reading.feed.drop(reading.collector)
+
+
+def _parsed(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
