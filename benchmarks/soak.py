@@ -115,6 +115,9 @@ def at_rest(client: GroqClient, simulator: SimulatedGroq, threads: int) -> dict[
     """Look at a client that nobody uses any more, use it once more, and close it."""
     idle = comes_true(lambda: is_idle(client))
     broken = {"at rest, nothing is queued or on its way": [] if idle else [status_of(client)]}
+    comes_true(lambda: not open_reservations(client))
+    left = open_reservations(client)
+    broken["at rest, no reservation is open"] = [f"{left} are"] if left else []
     simulator.set_faults({})
     broken["every worker serves when the faults are over"] = last_round(client, 2 * threads)
     began_s = time.monotonic()
@@ -123,14 +126,21 @@ def at_rest(client: GroqClient, simulator: SimulatedGroq, threads: int) -> dict[
     slow = took_s > _CLOSING_S + MARGIN_S
     broken["closing is quick"] = [f"it took {took_s:.1f} s"] if slow else []
     closed = simulator.wait_for_connections(0)
-    left = f"{simulator.open_connections} connections"
-    broken["after closing, the service has no connection"] = [] if closed else [left]
+    kept = f"{simulator.open_connections} connections"
+    broken["after closing, the service has no connection"] = [] if closed else [kept]
     return broken
 
 
 def is_idle(client: GroqClient) -> bool:
     status = client.get_queue_status()
     return not (status["queued"] or status["in_flight"])
+
+
+def open_reservations(client: GroqClient) -> int:
+    """How many requests have set quota aside and not settled it."""
+    # No public question tells, for what users see of it are levels, which flow back by themselves.
+    ledgers = client._limiter._ledgers._ledgers.values()
+    return sum(len(ledger.state.calls.open) for ledger in ledgers)
 
 
 def status_of(client: GroqClient) -> str:

@@ -103,9 +103,7 @@ class Feed:
         """
         self._incoming.close()
         fault = error or self._cut_off()
-        return self._keeper.stream_broke(
-            self._work, self._ticket, fault, collector, begun=begun
-        )
+        return self._keeper.stream_broke(self._work, self._ticket, fault, collector, begun=begun)
 
     def drop(self, collector: Collector) -> None:
         """Take note that nobody has the stream any more. At any point; does not block."""

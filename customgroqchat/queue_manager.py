@@ -19,7 +19,7 @@ from typing import Any
 from . import _process
 from ._clock import Clock, Signal
 from ._fairness import Ahead, share_of
-from ._lanes import WAITING, Admission, Again, Job, Lane, RequestFuture, State, Wait
+from ._lanes import Admission, Again, Job, RequestFuture, State, Wait
 from ._ordering import rank
 from ._queue_errors import (
     cancelled_error,
@@ -32,7 +32,7 @@ from ._queue_errors import (
 from ._queue_status import lanes_status
 from ._queue_threads import QueueThreads
 from ._surroundings import threads_run
-from ._timetable import Timetable
+from ._waiting_room import WaitingRoom
 from .exceptions import GroqError
 
 __all__ = ["Admission", "Again", "Ahead", "QueueManager", "RequestFuture", "Wait"]
@@ -102,9 +102,7 @@ class QueueManager:
         self._lock = threading.Lock()  # guards all below; nothing foreign is called under it
         self._room = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
-        self._lanes: dict[Hashable, Lane] = {}
-        self._timetable = Timetable()
-        self._waiting = 0  # queued or parked
+        self._waiting = WaitingRoom()
         self._running: set[Job] = set()
         self._telling = 0  # jobs that do not run any more, and whose outcome is being told
         self._soon: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -165,7 +163,9 @@ class QueueManager:
         now = self._clock.monotonic()
         born_s = now if born_s is None else born_s
         serial = self.next_number()
-        job = Job(work, self._lane_named(lane), level, born_s, serial, share, model)
+        with self._lock:
+            found = self._waiting.lane_named(lane)
+        job = Job(work, found, level, born_s, serial, share, model)
         job.future = RequestFuture(job, self._cancel, self._abandon, self._drive)
         job.future.request_id = serial if number is None else number
         job.rank = rank(level, born_s, self._ageing_s)
@@ -188,13 +188,12 @@ class QueueManager:
         level only as much as their weights let go first. Does not block.
         """
         with self._lock:
-            found = self._lanes.get(lane)
-            return Ahead() if found is None else found.ahead_of(level, tag)
+            return self._waiting.ahead_of(lane, level, tag)
 
     def cancel(self, *, request_id: int | None = None, tag: str | None = None) -> int:
         """Cancel the jobs with this number or tag, those that run as well; return how many."""
         with self._lock:
-            jobs = [*self._waiting_jobs(), *self._running]
+            jobs = [*self._waiting.jobs(), *self._running]
         return sum(
             job.future.cancel()
             for job in jobs
@@ -221,9 +220,9 @@ class QueueManager:
         """
         now = self._clock.monotonic()
         with self._lock:
-            waiting = self._waiting_jobs()
+            waiting = self._waiting.jobs()
             running = list(self._running)
-            lanes = list(self._lanes.values())
+            lanes = list(self._waiting.lanes.values())
         return {
             "queued": len(waiting),
             "in_flight": len(running),
@@ -242,7 +241,7 @@ class QueueManager:
         with self._lock:
             self.closed = True
             self._room.notify_all()
-            waiting = [job for job in self._waiting_jobs() if self._leave(job)]
+            waiting = [job for job in self._waiting.jobs() if self._leave(job)]
         self._changed.give()
         if waiting:
             _log.warning("closed with %d requests still waiting; they fail", len(waiting))
@@ -254,13 +253,6 @@ class QueueManager:
             self._threads.shutdown()
 
     # --- on the way in --------------------------------------------------------------------
-
-    def _lane_named(self, name: Hashable) -> Lane:
-        with self._lock:
-            lane = self._lanes.get(name)
-            if lane is None:
-                lane = self._lanes[name] = Lane(name)
-            return lane
 
     def _refused_at_once(self, job: Job, max_wait_s: float) -> bool:
         """Fail a job that would wait too long behind others; False if it may hope."""
@@ -284,20 +276,19 @@ class QueueManager:
             self._threads.in_place |= not runs
             self._wait_for_room(room_until_s)
             self._threads.start(self, self._max_workers, self._changed, self._clock)
-            self._count_waiting(1)
-            self._enqueue_at(job, due_s)
+            self._enter(job, due_s)
             if job.give_up_s is not None:
-                self._timetable.give_up_at(job, job.give_up_s)
+                self._waiting.give_up_at(job, job.give_up_s)
         self._advance()
         return job.future
 
     def _wait_for_room(self, until_s: float | None) -> None:
         self._check_open()
-        while self._max_queue and self._waiting >= self._max_queue:
+        while self._max_queue and self._waiting.count >= self._max_queue:
             left_s = None if until_s is None else until_s - self._clock.monotonic()
             # Where there are no threads, nobody would ever make room.
             if self._threads.in_place or (left_s is not None and left_s <= 0.0):
-                raise queue_full(self._waiting, self._max_queue)
+                raise queue_full(self._waiting.count, self._max_queue)
             self._clock.wait(self._room, left_s)
             self._check_open()
 
@@ -337,7 +328,8 @@ class QueueManager:
     def _do_what_is_due(self) -> float | None:
         now = self._clock.monotonic()
         self._do_soon()
-        self._unpark(now)
+        with self._lock:
+            self._waiting.unpark(now)
         # Starting comes first: who may not wait at all is given up after one look.
         while self._start_next(now) or self._give_up_overdue(now):
             pass
@@ -348,8 +340,8 @@ class QueueManager:
         with self._lock:
             if len(self._running) >= self._max_workers:
                 return False
-            claims = [claim for lane in self._lanes.values() if (claim := lane.claim())]
-        return any(self._try_start(job, now) for _, _, job in sorted(claims))
+            claims = self._waiting.claims()
+        return any(self._try_start(job, now) for job in claims)
 
     def _try_start(self, job: Job, now: float) -> bool:
         """Ask for admission. True if the job left its lane: it was started, or it failed."""
@@ -401,17 +393,11 @@ class QueueManager:
         error: GroqError = closed_error() if self.closed else no_worker(job, fault)
         self._work_done(job, None, error)
 
-    def _unpark(self, now: float) -> None:
-        with self._lock:
-            for job in self._timetable.due(now):
-                job.lane.unpark(job)
-                self._enqueue(job)
-
     def _give_up_overdue(self, now: float) -> bool:
         """Fail one job whose time is up; return False if there is none."""
         while True:
             with self._lock:
-                job = self._timetable.next_overdue(now)
+                job = self._waiting.next_overdue(now)
                 if job is None:
                     return False
                 left = self._leave(job)  # not if it runs; if it comes back, its time is up then
@@ -422,12 +408,8 @@ class QueueManager:
 
     def _next_instant(self) -> float | None:
         with self._lock:
-            instants = [self._timetable.next_instant()]
-            if len(self._running) < self._max_workers:
-                instants += [
-                    lane.waits[1] for lane in self._lanes.values() if lane.waits and lane.live
-                ]
-        return min((instant for instant in instants if instant is not None), default=None)
+            may_start = len(self._running) < self._max_workers
+            return self._waiting.next_instant(may_start=may_start)
 
     def _drive(self, future: RequestFuture, timeout_s: float | None) -> bool:
         """Where no thread runs: do all that is to be done until a job has ended, or time is up.
@@ -485,9 +467,9 @@ class QueueManager:
             done = wanted and (not again or error is not None)
             if done:
                 job.state = State.DONE
-                self._timetable.forget(job)
+                self._waiting.forget(job)
                 self._telling += 1
-            more = self._waiting
+            more = self._waiting.count
         if more:
             self._advance()
         if done:  # only now, when its slot is free
@@ -504,50 +486,26 @@ class QueueManager:
             return closed_error()
         if job.give_up_s is not None and now + delay_s > job.give_up_s:
             return wait_too_long(job, Wait(delay_s), self._clock)
-        self._count_waiting(1)
-        self._enqueue_at(job, now + delay_s)
+        self._enter(job, now + delay_s)
         return None
 
-    # --- small changes, all with the lock held ---------------------------------------------
-
-    def _count_waiting(self, difference: int) -> None:
-        self._waiting += difference
-        if self._waiting:
-            _busy.add(self)
-        else:
-            _busy.discard(self)
-
-    def _enqueue_at(self, job: Job, due_s: float) -> None:
-        """Put a job into its lane, or aside until it is due."""
-        if due_s > self._clock.monotonic():
-            job.state = State.PARKED
-            job.lane.park(job)
-            self._timetable.park(job, due_s)
-        else:
-            self._enqueue(job)
-
-    def _enqueue(self, job: Job) -> None:
-        job.state = State.QUEUED
-        job.lane.add(job)
+    def _enter(self, job: Job, due_s: float) -> None:
+        """Let a job wait. Lock held."""
+        self._waiting.enter(job, due_s, self._clock.monotonic())
+        _busy.add(self)
 
     def _leave(self, job: Job, state: State = State.DONE) -> bool:
-        """Take a waiting job out of the queue; False if it does not wait any more."""
-        if job.state not in WAITING or self._lanes.get(job.lane.name) is not job.lane:
-            return False  # (a lane that is not ours was there before a fork)
-        if job.state is State.QUEUED:
-            job.lane.leave(job, goes=state is State.HANDED)
-        else:
-            job.lane.unpark(job)
-        job.state = state
-        if state is not State.HANDED:
-            self._timetable.forget(job)
-        self._count_waiting(-1)
-        self._room.notify_all()  # of many that are woken, one may be interrupted
-        return True
+        """Take a waiting job out; False if it does not wait any more. Lock held."""
+        left = self._waiting.leave(job, state)
+        if left:
+            self._room.notify_all()  # of many that are woken, one may be interrupted
+            self._drop_if_idle()
+        return left
 
-    def _waiting_jobs(self) -> list[Job]:
-        queued = [job for lane in self._lanes.values() for job in lane.jobs()]
-        return queued + self._timetable.parked()
+    def _drop_if_idle(self) -> None:
+        """Let go of this manager, if nobody needs it but who made it. Lock held."""
+        if not self._waiting.count and self._soon.empty():
+            _busy.discard(self)
 
     # --- ends -----------------------------------------------------------------------------
 
@@ -557,7 +515,7 @@ class QueueManager:
             runs = not left and job in self._running and job.state is not State.DONE
             if runs:
                 job.state = State.CANCELLED
-                self._timetable.forget(job)
+                self._waiting.forget(job)
             if job.state is not State.CANCELLED:
                 return False
         job.work = None
@@ -589,7 +547,7 @@ class QueueManager:
             except Exception:
                 _log.exception("something that was put off failed")
         with self._lock:
-            self._count_waiting(0)
+            self._drop_if_idle()
 
     def _fail(self, job: Job, error: BaseException) -> bool:
         """End a waiting job with an error; False if it does not wait any more."""
@@ -611,7 +569,9 @@ class QueueManager:
     def _wait_until_idle(self, timeout_s: float) -> bool:
         until_s = self._clock.monotonic() + timeout_s
         with self._lock:
-            while (self._running or self._telling) and (left_s := until_s - self._clock.monotonic()) > 0.0:
+            while (self._running or self._telling) and (
+                left_s := until_s - self._clock.monotonic()
+            ) > 0.0:
                 self._clock.wait(self._idle, left_s)
             return not (self._running or self._telling)
 

@@ -211,9 +211,7 @@ class RateLimitHandler:
             now = self._clock.monotonic()
             return ledger.forecast(demand, requests, tokens, now, hopeful=hopeful)
 
-    def settle(
-        self, reservation: Reservation, usage: Usage, *, is_estimate: bool = False
-    ) -> None:
+    def settle(self, reservation: Reservation, usage: Usage, *, is_estimate: bool = False) -> None:
         """Replace what was set aside by what was really used. Later calls do nothing.
 
         Args:

@@ -25,15 +25,16 @@ LAYERS = {
     "_text _text_completion _token_estimator _token_families _token_harmony _token_request "
     "_presets _settings _kinds _kinds_http _forecast plan _concurrency _breaker _fairness "
     "_options _outcomes _calls _charging _foreign _fitting _pricing _reconciliation "
-    "_rule_learner _rungs _scope_state",
-    "machine": "_clock _process _surroundings _token_vocabulary",
+    "_rule_learner _rungs _scope_state _sse _collector events",
+    "machine": "_clock _process _surroundings _token_vocabulary _line _watchdog _observer _futures",
     "sources": "stores stores.* config_loader _config _config_files _limit_memory token_counter "
-    "_transport",
+    "_transport _incoming _connecting",
     "parts": "rate_limit_handler _ledger _limit_book congestion api_client _lanes _timetable "
-    "_queue_errors _queue_status _queue_threads queue_manager _lookouts _shared_ledgers",
-    "handler": "request_handler _work",
-    "surfaces": "resources resources.* _futures _map _waiting",
-    "client": "groq_client _assembly",
+    "_queue_errors _queue_status _queue_threads queue_manager _lookouts _shared_ledgers "
+    "streaming _waiting_room",
+    "handler": "request_handler sender _feed _reports _work",
+    "surfaces": "resources resources.* _map _waiting observability observability.*",
+    "client": "groq_client _client_questions _assembly",
     "package": f"{ROOT}",
     "testing": "testing testing.*",
     "commands": "cli __main__",
@@ -45,11 +46,13 @@ UPWARD_FOR_ANNOTATIONS = {("resources.chat", "groq_client")}
 
 # The one door to each dependency; pytest is for the fixtures that users ask for by name.
 DOORS = {
-    "requests": {"_transport"},
-    "urllib3": {"_transport"},
+    "requests": {"_transport", "_incoming"},
+    "urllib3": {"_transport", "_incoming", "_connecting"},
     "tiktoken": {"_token_vocabulary"},
     "dotenv": {"_config_files"},
     "pytest": {"testing.fixtures"},
+    "prometheus_client": {"observability.prometheus"},
+    "opentelemetry": {"observability.otel"},
 }
 
 

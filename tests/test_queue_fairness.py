@@ -251,4 +251,4 @@ def test_a_tag_for_each_request_leaves_nothing_behind() -> None:
     for number in range(2_000):
         line.add(str(number), 1)
         line.serve(1)
-    assert line.manager._lanes["lane"].levels == {}
+    assert line.manager._waiting.lanes["lane"].levels == {}

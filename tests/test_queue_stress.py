@@ -103,7 +103,7 @@ class Chaos:
         assert {ticket.used + ticket.released for ticket in self.tickets} <= {1}
         status = self.manager.status()
         assert (status["queued"], status["in_flight"], self.running) == (0, 0, 0)
-        assert not any(lane.levels for lane in self.manager._lanes.values())
+        assert not any(lane.levels for lane in self.manager._waiting.lanes.values())
 
     def outcomes(self) -> Counter[str]:
         return Counter(_outcome(future) for future in self.futures)

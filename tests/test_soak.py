@@ -181,7 +181,9 @@ def test_a_client_that_still_works_is_not_at_rest(
         future = client.submit("m", [{"role": "user", "content": "Hi"}])
         assert gate.wait_until_held(1)
         assert not soak.is_idle(client)
+        assert soak.open_reservations(client) == 1
     future.result()
+    assert soak.open_reservations(client) == 0
 
 
 def test_the_last_round_tells_what_fails(groq_simulator: SimulatedGroq) -> None:
