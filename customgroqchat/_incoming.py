@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from typing import Any
 
 import requests
 import urllib3.exceptions
 
 from ._line import Line, LineCut
-from ._records import RequestInfo
+from ._records import Headers, RequestInfo
 from .exceptions import (
     APIConnectionError,
     APIResponseValidationError,
@@ -37,7 +36,7 @@ class Incoming:
 
     def __init__(self, response: Any, line: Line, info: RequestInfo) -> None:
         self.status: int = response.status
-        self.headers: Mapping[str, str] = response.headers
+        self.headers = Headers(dict(response.headers.items()))
         self._raw = response
         self._line = line
         self._info = info

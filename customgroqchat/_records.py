@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from ._text import without_secret
 
 
 class Headers(Mapping[str, str]):
@@ -27,8 +29,17 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"Headers({self._items!r})"
 
+    def without_secret(self, secret: str | None) -> Headers:
+        """Return them with a secret blotted out that something may have echoed."""
+        if not any(secret in value for value in self._items.values() if secret):
+            return self
+        return Headers({name: without_secret(self[name], secret) for name in self})
+
     def __reduce__(self) -> tuple[type[Headers], tuple[dict[str, str]]]:
         return Headers, (self._items,)
+
+
+NO_HEADERS = Headers()
 
 
 class SecretHeaders(dict[str, str]):
@@ -67,8 +78,7 @@ class ResponseInfo:
         }
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """How one sending of a request went.
 
     Attributes:
@@ -90,11 +100,10 @@ class Attempt:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a dict."""
-        return asdict(self)
+        return self._asdict()
 
 
-@dataclass(frozen=True)
-class AnswerFacts:
+class AnswerFacts(NamedTuple):
     """How an answer came about: what is known of it beside what it says.
 
     Attributes:
@@ -105,7 +114,7 @@ class AnswerFacts:
     """
 
     request_id: str | None = None
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = NO_HEADERS
     waited_s: float = 0.0
     history: tuple[Attempt, ...] = ()
 

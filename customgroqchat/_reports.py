@@ -77,23 +77,22 @@ class Reporter:
             self.limited(work, error)
         self._tell("failed", work, **_end_of_attempt(work), **_of_error(error))
 
-    def _tell(self, kind: Kind, work: Work, **facts: Any) -> None:
+    def _tell(self, kind: Kind, work: Work, prompt_tokens: int | None = None, **facts: Any) -> None:
+        options = work.options
         event = Event(
-            **{
-                "kind": kind,
-                "request_id": work.request_id,
-                "at": self._clock.wall(),
-                "model": work.scope.model,
-                "tag": work.options.tag,
-                "priority": work.options.priority,
-                "attempt": work.attempts,
-                "waited_s": work.waited_s(self._clock.monotonic()),
-                "prompt_tokens": work.demand.prompt_tokens,
-                "reserved_tokens": work.reserved_tokens,
-                "is_stream": work.request.is_stream,
-                "context": work.context,
-                **facts,
-            }
+            kind,
+            work.request_id,
+            self._clock.wall(),
+            work.scope.model,
+            options.tag,
+            options.priority,
+            work.attempts,
+            work.waited_s(self._clock.monotonic()),
+            prompt_tokens=work.demand.prompt_tokens if prompt_tokens is None else prompt_tokens,
+            reserved_tokens=work.reserved_tokens,
+            is_stream=work.request.is_stream,
+            context=work.context,
+            **facts,
         )
         self.observer.tell(event)
         if _log.isEnabledFor(logging.DEBUG):

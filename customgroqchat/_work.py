@@ -10,7 +10,6 @@ from ._clock import Clock
 from ._line import Line
 from ._options import RequestOptions
 from ._records import AnswerFacts, Attempt, Headers
-from ._text import without_secret
 from .api_client import APIRequest, encode
 from .congestion import Slot
 from .exceptions import APITimeoutError
@@ -73,6 +72,7 @@ class Work:
         attempts: How often it was sent, with the attempt that is under way.
         retries: How often it was sent again because of a fault; a refusal for quota is none.
         history: How each attempt went.
+        sending_s: Seconds that they took.
         has_ended: Whether its end was reported.
         is_under_way: Whether an attempt has begun whose end was not reported.
         level: Its priority as a number.
@@ -101,6 +101,7 @@ class Work:
         "reserved_tokens",
         "retries",
         "scope",
+        "sending_s",
         "usage",
         "weight",
     )
@@ -121,6 +122,7 @@ class Work:
         self.retries = 0
         self.attempts = 0
         self.history: list[Attempt] = []
+        self.sending_s = 0.0
         self.level = 0
         self.weight = 1.0
         self.has_ended = False
@@ -148,7 +150,14 @@ class Work:
 
     def waited_s(self, now: float) -> float:
         """Return how long it was not being sent."""
-        return max(0.0, now - self.born_s - sum(attempt.took_s for attempt in self.history))
+        return max(0.0, now - self.born_s - self.sending_s)
+
+    def tried(self, attempt: Attempt) -> None:
+        """Take note of how an attempt went, in place of what was noted of it before."""
+        if len(self.history) == self.attempts:
+            self.sending_s -= self.history.pop().took_s
+        self.history.append(attempt)
+        self.sending_s += attempt.took_s
 
     def is_over(self, now: float) -> bool:
         """Whether its deadline is over."""
@@ -168,9 +177,9 @@ class Work:
 
     def facts(self, request_id: str | None, headers: Mapping[str, str], now: float) -> AnswerFacts:
         """Return how its answer came about."""
-        key = self.request.api_key
-        told = Headers({name: without_secret(headers[name], key) for name in headers})
-        return AnswerFacts(request_id, told, self.waited_s(now), tuple(self.history))
+        told = headers if isinstance(headers, Headers) else Headers(headers)
+        clean = told.without_secret(self.request.api_key)
+        return AnswerFacts(request_id, clean, self.waited_s(now), tuple(self.history))
 
     def refit(self, fit: Fit) -> None:
         """Send another cap from now on."""

@@ -420,9 +420,8 @@ def _clipped(timeout: Timeout, left_s: float) -> Timeout:
 
 def _told(incoming: Incoming, body: bytes, api_key: str | None) -> tuple[Headers, str]:
     """Return headers and text without the key, which something that echoes may have in them."""
-    headers = incoming.headers
     text = without_secret(body.decode("utf-8", errors="replace"), api_key)
-    return Headers({name: without_secret(headers[name], api_key) for name in headers}), text
+    return incoming.headers.without_secret(api_key), text
 
 
 def _parsed(body: bytes) -> Any:

@@ -193,7 +193,8 @@ class QueueManager:
     def cancel(self, *, request_id: int | None = None, tag: str | None = None) -> int:
         """Cancel the jobs with this number or tag, those that run as well; return how many."""
         with self._lock:
-            jobs = [*self._waiting.jobs(), *self._running]
+            running = [job for job in self._running if job.state is not State.CANCELLED]
+            jobs = [*self._waiting.jobs(), *running]
         return sum(
             job.future.cancel()
             for job in jobs

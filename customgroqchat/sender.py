@@ -145,14 +145,14 @@ class Sender:
                 return self._open(work, ticket)
             response = self._api.attempt(work.request, work.line)
         except APIError as failure:
-            work.history.append(report_of(work.line, failure))
+            work.tried(report_of(work.line, failure))
             return self._after_failure(work, ticket, failure)
         except BaseException as failure:  # it was cancelled, or the client was closed
-            work.history.append(report_of(work.line, failure))
+            work.tried(report_of(work.line, failure))
             self._give_up(work, ticket)
             raise
         ticket.slot.done(None)
-        work.history.append(work.line.report("ok", response.status_code, response.request_id))
+        work.tried(work.line.report("ok", response.status_code, response.request_id))
         self._observe(ticket.reservation, response.headers, response.request_id)
         self._settle(work, ticket.reservation, usage_of(response.data))
         return self._result(work, response)
@@ -161,7 +161,7 @@ class Sender:
         incoming = self._api.open(work.request, work.line)
         work.line.done()
         request_id = incoming.headers.get("x-request-id")
-        work.history.append(work.line.report("ok", incoming.status, request_id))
+        work.tried(work.line.report("ok", incoming.status, request_id))
         self._observe(ticket.reservation, incoming.headers, request_id)
         facts = work.facts(request_id, incoming.headers, self._clock.monotonic())
         return work.convert(Feed(self, work, ticket, incoming, facts, self._max_event_bytes))
@@ -320,7 +320,7 @@ class Sender:
 
         Blocks as any call does. Raises the error if that cannot be.
         """
-        work.history[-1] = report_of(work.line, error)
+        work.tried(report_of(work.line, error))
         try:
             if not isinstance(error, APIError):
                 self._give_up(work, ticket)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from helpers_servers import user
+from helpers_servers import until, user
 
 from customgroqchat import GroqClient, RateLimitError
 from customgroqchat.events import ENDS, Event
@@ -177,6 +177,7 @@ def test_a_request_that_is_on_its_way_when_the_client_is_closed(
         client.submit("m", user())
         simulator.wait_for_requests(1)
         client.close(0.0)
+    until(lambda: len(listener) == 4)  # there was no time to wait for the listener
     assert listener.kinds == ["queued", "admitted", "sent", "failed"]
     check(listener)
 

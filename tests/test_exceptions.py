@@ -7,7 +7,7 @@ import json
 import pickle
 import queue
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
 from typing import Any, get_type_hints
 
@@ -15,7 +15,7 @@ import pytest
 
 from customgroqchat import exceptions
 from customgroqchat._faults import error_from_response
-from customgroqchat._records import ConfigProblem, Headers, RequestInfo, ResponseInfo
+from customgroqchat._records import Attempt, ConfigProblem, Headers, RequestInfo, ResponseInfo
 from customgroqchat.exceptions import (
     APIError,
     APIStatusError,
@@ -48,6 +48,9 @@ VALUES: dict[Any, Any] = {
     RequestInfo: RequestInfo("POST", "https://api.groq.com/openai/v1/chat/completions"),
     ResponseInfo: ResponseInfo(429, Headers({"retry-after": "7"}), "{}"),
     tuple[str, ...]: ("one", "two"),
+    tuple[Attempt, ...]: (Attempt(0.5, 1.5, "ok", 200, "req_1"),),
+    Mapping[str, float]: {"queue": 1.5},
+    Mapping[str, Any]: {"prompt_tokens": 70},
     tuple[ConfigProblem, ...]: (ConfigProblem("config.json", "rpm", "'x'", "an integer"),),
 }
 

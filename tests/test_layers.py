@@ -20,9 +20,9 @@ PACKAGE = Path(customgroqchat.__file__).parent
 
 #: From the bottom to the top; modules of one layer may know each other.
 LAYERS = {
-    "words": "exceptions _records _types _version",
+    "words": "exceptions _records _text _types _version",
     "pure": "_bucket _headers _retry _ordering _objects _limits _expectation _faults _validation "
-    "_text _text_completion _token_estimator _token_families _token_harmony _token_request "
+    "_text_completion _token_estimator _token_families _token_harmony _token_request "
     "_presets _settings _kinds _kinds_http _forecast plan _concurrency _breaker _fairness "
     "_options _outcomes _calls _charging _foreign _fitting _pricing _reconciliation "
     "_rule_learner _rungs _scope_state _sse _collector events",

@@ -280,12 +280,21 @@ def test_a_parked_job_can_be_cancelled_and_never_comes_back() -> None:
     assert bench.manager.status()["queued"] == 0
 
 
-def test_a_running_job_cannot_be_cancelled() -> None:
+def test_a_job_that_was_handed_over_can_be_cancelled_and_is_not_run() -> None:
     bench = Bench()
     future = bench.submit("job")
     bench.manager.step()
-    assert not future.cancel()
+    assert future.cancel()
+    assert future.cancelled()
     bench.work()
+    assert bench.started == []
+    assert [ticket.released for ticket in bench.tickets] == [1]
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled() -> None:
+    bench = Bench()
+    future = bench.submit("job")
+    bench.turn()
     assert future.result(0) == "job"
     assert not future.cancel()
     assert not future.cancelled()
@@ -368,7 +377,7 @@ def calls_for_cancelling(count: int) -> int:
     return calls
 
 
-def test_cancelling_by_tag_or_number_counts_those_that_waited() -> None:
+def test_cancelling_by_tag_or_number_counts_those_that_had_not_ended() -> None:
     bench = Bench(max_workers=1)
     bench.outcomes["parked"] = Again(60.0)
     bench.submit("parked", tag="group")
@@ -378,10 +387,11 @@ def test_cancelling_by_tag_or_number_counts_those_that_waited() -> None:
     queued = [bench.submit(number, tag="group") for number in range(3)]
     other = bench.submit("other", tag="another")
     untagged = bench.submit("untagged")
-    assert bench.manager.cancel(tag="group") == 4
+    assert bench.manager.cancel(tag="group") == 5
     assert bench.manager.cancel(tag="group") == 0
     assert bench.manager.cancel(request_id=other.request_id) == 1
     assert bench.manager.cancel() == 0
-    assert all(future.cancelled() for future in [*queued, other])
+    assert all(future.cancelled() for future in [*queued, running, other])
     bench.turn()
-    assert (running.result(0), untagged.result(0)) == ("running", "untagged")
+    assert untagged.result(0) == "untagged"
+    assert bench.started == ["parked", "untagged"]

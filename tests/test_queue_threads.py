@@ -309,21 +309,28 @@ def test_cancelling_while_admission_is_asked_for(make_manager: MakeManager) -> N
 
 
 def test_cancelling_what_is_being_sent(make_manager: MakeManager) -> None:
-    sent, go_on = threading.Event(), threading.Event()
+    sent, interrupted = threading.Event(), threading.Event()
+    outcomes: list[str] = []
 
     def run(work: str, ticket: Ticket) -> str:
         sent.set()
-        assert go_on.wait(LONG_S)
+        assert interrupted.wait(LONG_S)
+        outcomes.append(work)
         return work
 
-    manager = make_manager(run=run)
+    def interrupt(work: str) -> None:
+        interrupted.set()
+
+    manager = make_manager(run=run, interrupt=interrupt)
     future = manager.submit("job", "lane", 2, tag="group")
     assert sent.wait(LONG_S)
     assert future.running()
-    assert not future.cancel()
+    assert manager.cancel(tag="group") == 1
+    assert future.cancelled()
+    assert not future.running()
     assert manager.cancel(tag="group") == 0
-    go_on.set()
-    assert future.result(LONG_S) == "job"
+    assert manager.close(LONG_S)
+    assert outcomes == ["job"]  # which nobody wanted any more
 
 
 def test_cancelling_what_waits_to_be_sent_once_more(make_manager: MakeManager) -> None:

@@ -164,7 +164,7 @@ def test_a_refusal_goes_back_to_the_queue_and_closes_the_model_for_that_long(ben
     for _ in range(5):  # more often than max_retries: it is no fault
         _, result = bench.run(work, refusal(90.5))
         assert result == Again(0.0)
-        wait = bench.handler.admit(work)
+        wait = bench.handler.sender.admit(work)
         assert isinstance(wait, Wait)
         assert wait.wait_s == pytest.approx(90.5)
         bench.clock.advance(90.5)

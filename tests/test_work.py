@@ -7,18 +7,23 @@ from typing import Any
 
 import pytest
 from helpers_handler import PAYLOAD, Bench
+from helpers_servers import KEY
 
+from customgroqchat import APIConnectionError, APITimeoutError
+from customgroqchat._records import Attempt
 from customgroqchat._work import Fit, Ticket, Work
 from customgroqchat.api_client import APIRequest
 from customgroqchat.rate_limit_handler import Demand, Scope
 from customgroqchat.request_handler import RequestOptions
+from customgroqchat.testing import FakeClock
 
 BORN_S = 1_000.0
 
 
-def work(timeout: Any = None) -> Work:
-    request = APIRequest("POST", "/x", b"{}", "https://example.org", "gsk_test", timeout)
-    return Work(request, Scope("account", "m"), Demand(100, 50), dict, BORN_S)
+def work(timeout: Any = None, clock: FakeClock | None = None) -> Work:
+    request = APIRequest("POST", "/x", b"{}", "https://example.org", KEY, timeout)
+    clock = clock or FakeClock(BORN_S)
+    return Work(request, Scope("account", "m"), Demand(100, 50), dict, clock)
 
 
 # --- bounds in time ------------------------------------------------------------------------------
@@ -43,41 +48,59 @@ def test_it_waits_no_longer_than_either_bound(
     bound = work()
     bound.bind(options)
     assert bound.give_up_s == (None if longest_s is None else BORN_S + longest_s)
-    assert bound.deadline_s == (None if deadline is None else BORN_S + deadline)
+    assert bound.request.deadline_s == (None if deadline is None else BORN_S + deadline)
 
 
-def test_without_a_deadline_it_is_sent_as_it_is() -> None:
+def test_without_a_deadline_it_is_never_over() -> None:
     unbound = work(timeout=5.0)
-    assert unbound.request_at(BORN_S + 100, 60.0) is unbound.request
+    assert unbound.request.deadline_s is None
+    assert not unbound.is_over(BORN_S + 1e9)
+
+
+@pytest.mark.parametrize(("after_s", "is_over"), [(0.0, False), (9.9, False), (10.0, True)])
+def test_it_is_over_at_its_deadline(after_s: float, is_over: bool) -> None:
+    bound = work()
+    bound.bind(RequestOptions(deadline=10.0))
+    assert bound.is_over(BORN_S + after_s) is is_over
 
 
 @pytest.mark.parametrize(
-    ("own", "configured", "expected"),
+    ("error", "timeout", "after_s", "hasty"),
     [
-        (None, None, (4.0, 4.0)),
-        (None, 60.0, (4.0, 4.0)),
-        (None, (2.0, 60.0), (2.0, 4.0)),
-        (None, (None, 3.0), (4.0, 3.0)),
-        (1.5, 60.0, (1.5, 1.5)),
-        ((9.0, 1.0), 60.0, (4.0, 1.0)),
+        (APITimeoutError(), None, 1.0, False),  # the client's own timeout
+        (APITimeoutError(), 0.5, 1.0, True),
+        (APITimeoutError(), None, 10.0, True),  # the deadline
+        (APIConnectionError(), 0.5, 10.0, False),
     ],
 )
-def test_no_timeout_is_longer_than_the_deadline_leaves(
-    own: Any, configured: Any, expected: tuple[float, float]
-) -> None:
-    bound = work(timeout=own)
+def test_whose_haste_it_was(error: Exception, timeout: Any, after_s: float, hasty: bool) -> None:
+    bound = work(timeout=timeout)
     bound.bind(RequestOptions(deadline=10.0))
-    sent = bound.request_at(BORN_S + 6.0, configured)
-    assert sent == bound.request._replace(timeout=expected)
-    assert bound.request.timeout == own
+    assert bound.was_hasty(error, BORN_S + after_s) is hasty
 
 
-def test_past_its_deadline_hardly_any_time_is_left() -> None:
-    bound = work()
-    bound.bind(RequestOptions(deadline=10.0))
-    timeout = bound.request_at(BORN_S + 11.0, 60.0).timeout
-    assert isinstance(timeout, tuple)
-    assert all(part is not None and 0.0 < part < 0.1 for part in timeout)
+# --- how it went ---------------------------------------------------------------------------------
+
+
+def test_it_waited_while_it_was_not_being_sent() -> None:
+    twice = work()
+    twice.history = [Attempt(1.0, 2.0, "InternalServerError"), Attempt(4.0, 0.5, "ok")]
+    assert twice.waited_s(BORN_S + 6.0) == 3.5
+    assert twice.waited_s(BORN_S + 1.0) == 0.0  # never less than nothing, however clocks round
+
+
+def test_it_ends_once() -> None:
+    ended = work()
+    assert [ended.ends(), ended.ends()] == [True, False]
+
+
+def test_the_facts_of_its_answer_do_not_tell_the_key() -> None:
+    done = work()
+    done.history = [Attempt(0.0, 1.0, "ok", 200, "req_1")]
+    facts = done.facts("req_1", {"X-Echo": f"you sent {KEY}"}, BORN_S + 1.5)
+    assert (facts.request_id, facts.waited_s, facts.history) == ("req_1", 0.5, tuple(done.history))
+    assert KEY not in facts.headers["x-echo"]
+    assert "you sent" in facts.headers["x-echo"]
 
 
 def test_what_is_down_as_one_is_an_address_and_a_model() -> None:
