@@ -105,6 +105,10 @@ class Feed:
         fault = error or self._cut_off()
         return self._keeper.stream_broke(self._work, self._ticket, fault, collector, begun=begun)
 
+    def close(self) -> None:
+        """Take note that nobody ever read it."""
+        self.leave(Collector())
+
     def drop(self, collector: Collector) -> None:
         """Take note that nobody has the stream any more. At any point; does not block."""
         self._keeper.soon(lambda: self.leave(collector))

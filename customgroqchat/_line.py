@@ -62,8 +62,10 @@ class Line:
     @property
     def may_have_arrived(self) -> bool:
         """Whether the service may have got something of the request."""
-        # Where nothing was noted, the connection is not one of ours but a mock's.
-        return self.phase != "connecting"
+        # Where nothing was noted and nothing cut, the connection is not one of ours but a mock's.
+        return self.phase not in ("starting", "connecting") or (
+            self.phase == "starting" and self.cut_by is None
+        )
 
     def start(self) -> None:
         """Start an attempt."""

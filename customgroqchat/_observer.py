@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from . import _process
 from ._clock import Clock, Signal
+from ._surroundings import threads_run
 from .events import ENDS, Event, Kind
 
 _log = logging.getLogger(__name__)
@@ -118,6 +119,9 @@ class Observer:
     # --- the thread -----------------------------------------------------------------------
 
     def _start(self) -> None:
+        if not threads_run():
+            self.in_place = True
+            return
         with self._starting:
             if self._thread is not None or self._closed:
                 return

@@ -6,6 +6,7 @@ Where no thread runs, whoever waits for a job does all that they would do.
 from __future__ import annotations
 
 import functools
+import logging
 import queue
 import threading
 import weakref
@@ -18,6 +19,9 @@ from ._clock import Clock, Signal
 # Callbacks have threads of their own, made as they are needed: they may block, or call the client
 # and wait for its workers, or for one another.
 _CALLBACK_THREADS = 256
+_AFTER_A_DEFECT_S = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 class Stepper(Protocol):
@@ -109,6 +113,10 @@ class QueueThreads:
 
 def _dispatch(reference: weakref.ref[Stepper], changed: Signal, clock: Clock) -> None:
     while (stepper := reference()) is not None and not stepper.closed:
-        next_s = stepper.step()
+        try:
+            next_s = stepper.step()
+        except Exception:  # a defect of ours: it shall not leave everybody waiting for ever
+            _log.exception("the dispatcher failed, and goes on")
+            next_s = clock.monotonic() + _AFTER_A_DEFECT_S
         del stepper
         changed.wait(None if next_s is None else next_s - clock.monotonic())

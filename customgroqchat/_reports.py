@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._clock import Clock
 from ._observer import Observer
+from ._outcomes import finish_reason_of
 from ._text import shown
 from .events import Event, Kind
 from .exceptions import GroqError, RateLimitExceededException
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ._work import Work
 
 _log = logging.getLogger(__name__)
+_LONGEST = 10_000  # characters of a prompt or an answer
 
 
 class Reporter:
@@ -27,7 +29,7 @@ class Reporter:
     Args:
         observer: Whom to tell.
         clock: Where the time comes from.
-        log_prompts: Whether what is asked for is logged as well.
+        log_prompts: Whether what is asked and answered is logged as well.
     """
 
     def __init__(self, observer: Observer, clock: Clock, *, log_prompts: bool = False) -> None:
@@ -39,8 +41,7 @@ class Reporter:
         """A request was accepted."""
         work.context = self.observer.capture()
         self._tell("queued", work)
-        if self._log_prompts and _log.isEnabledFor(logging.DEBUG):
-            _log.debug("request %d: %s", work.request_id, shown(dict(payload), 4000))
+        self._log_text(work, "asks", payload)
 
     def admitted(self, work: Work) -> None:
         """Quota was set aside for it."""
@@ -60,8 +61,10 @@ class Reporter:
         delay_s = getattr(error, "retry_after", None)
         self._tell("limited", work, delay_s=delay_s, **_end_of_attempt(work), **_of_error(error))
 
-    def settled(self, work: Work, usage: Usage | None, finish_reason: str | None) -> None:
+    def settled(self, work: Work, usage: Usage | None, answer: object) -> None:
         """It has its answer."""
+        self._log_text(work, "is answered", answer)
+        finish_reason = finish_reason_of(answer)
         used: dict[str, Any] = {}
         if usage is not None:
             used = {
@@ -76,6 +79,10 @@ class Reporter:
         if isinstance(error, RateLimitExceededException):
             self.limited(work, error)
         self._tell("failed", work, **_end_of_attempt(work), **_of_error(error))
+
+    def _log_text(self, work: Work, does: str, text: object) -> None:
+        if self._log_prompts and _log.isEnabledFor(logging.DEBUG):
+            _log.debug("request %d %s: %s", work.request_id, does, shown(text, _LONGEST))
 
     def _tell(self, kind: Kind, work: Work, prompt_tokens: int | None = None, **facts: Any) -> None:
         options = work.options

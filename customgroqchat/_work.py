@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._clock import Clock
+from ._json import encode
 from ._line import Line
 from ._options import RequestOptions
 from ._records import AnswerFacts, Attempt, Headers
-from .api_client import APIRequest, encode
+from .api_client import APIRequest
 from .congestion import Slot
 from .exceptions import APITimeoutError
 from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, Usage

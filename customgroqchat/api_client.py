@@ -5,18 +5,17 @@ It knows nothing of quotas: whoever calls it decides when.
 
 from __future__ import annotations
 
-import functools
 import importlib
-import json
 import math
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from . import _process
 from ._clock import Clock
 from ._faults import error_from_response
+from ._json import NOT_JSON, encode, parsed
 from ._line import Line
 from ._records import Attempt, Headers, RequestInfo, ResponseInfo, SecretHeaders
 from ._retry import RetryBudget, RetryPolicy, may_have_begun
@@ -47,7 +46,6 @@ _JSON_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate
 _STREAM_HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 _KEPT_TEXT = 2000
 _ERROR_BYTES = 1024 * 1024  # of an error's text: no proxy has more to say
-_NOT_JSON = object()
 
 
 class APIRequest(NamedTuple):
@@ -228,8 +226,8 @@ class APIClient:
         """
         incoming = self.open(request, line)
         body = incoming.read(self._max_response_bytes)
-        data = _parsed(body)
-        if data is _NOT_JSON:
+        data = parsed(body)
+        if data is NOT_JSON:
             error = self._not_json(request, incoming, body)
             del body  # which may have the key in it, and report tools send variables away
             raise error
@@ -424,45 +422,9 @@ def _told(incoming: Incoming, body: bytes, api_key: str | None) -> tuple[Headers
     return incoming.headers.without_secret(api_key), text
 
 
-def _parsed(body: bytes) -> Any:
-    # The fault is not passed on, for it holds the whole text.
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return _NOT_JSON
-
-
 def missing_key() -> AuthenticationError:
     """Return the error for a request that nobody gave a key for."""
     return AuthenticationError(
         "There is no API key.",
         hint="Set GROQ_API_KEY, or pass api_key=; keys are made in the Groq console.",
     )
-
-
-def encode(payload: object) -> bytes:
-    """Return a payload as compact JSON in UTF-8.
-
-    Mappings and sequences of any kind become objects and lists. Lone surrogates, which UTF-8
-    cannot carry, are escaped.
-
-    Raises:
-        TypeError: something in it is not JSON.
-        ValueError: NaN, an infinity, or something that contains itself.
-        RecursionError: it is nested too deeply.
-    """
-    dumps = functools.partial(
-        json.dumps, payload, separators=(",", ":"), allow_nan=False, default=_plain
-    )
-    try:
-        return dumps(ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return dumps().encode()
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return list(value)
-    raise TypeError(f"a {type(value).__name__} is not JSON")

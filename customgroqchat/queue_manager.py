@@ -475,6 +475,8 @@ class QueueManager:
             self._advance()
         if done:  # only now, when its slot is free
             self._end(job, value, error)
+        elif not wanted:
+            _close(value)
         with self._lock:
             self._telling -= done
             if not (self._running or self._telling):
@@ -594,3 +596,10 @@ class QueueManager:
         with self._lock:
             self._threads = QueueThreads()
             self.closed = was_closed
+
+
+def _close(value: Any) -> None:
+    """Close an outcome that came too late, if it is something to be closed, such as a stream."""
+    close = getattr(value, "close", None)
+    if close is not None:
+        close()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._clock import Clock
+from ._json import encode
 from ._observer import Observer
 from ._options import RequestOptions
 from ._ordering import Priority, priority_level
@@ -25,7 +26,7 @@ from ._validation import (
     check_timeout,
 )
 from ._work import Convert, Work, fitted
-from .api_client import APIClient, APIRequest, encode, missing_key
+from .api_client import APIClient, APIRequest, missing_key
 from .congestion import CongestionControl
 from .exceptions import (
     InvalidRequestException,

@@ -17,7 +17,6 @@ from ._futures import result_of
 from ._headers import parse_limit_headers, parse_request_instant
 from ._objects import APIAnswer
 from ._outcomes import (
-    finish_reason_of,
     is_answer,
     usage_of,
     waits_for_quota,
@@ -184,7 +183,7 @@ class Sender:
         if error is not None:
             self.report_failure(work, error)
         elif not work.request.is_stream and work.ends():
-            self._reporter.settled(work, work.usage, finish_reason_of(value))
+            self._reporter.settled(work, work.usage, value)
 
     def report_failure(self, work: Work, error: BaseException) -> None:
         """Report that a request ended with an error, unless its end was reported before."""
@@ -231,10 +230,7 @@ class Sender:
 
     def _after_failure(self, work: Work, ticket: Ticket, error: APIError) -> Again:
         """Settle, then send it back to the queue or raise the error."""
-        if work.was_hasty(error, self._clock.monotonic()):
-            ticket.slot.release()  # the caller's haste tells nothing of the service
-        else:
-            ticket.slot.done(error)
+        self._give_slot_back(work, ticket, error)
         self._settle_failed(ticket.reservation, error)
         if isinstance(error, RateLimitError | RequestTooLargeError):
             work.demand = self._limiter.repriced(work.demand, error)
@@ -247,6 +243,12 @@ class Sender:
             return self._again(work, error, 0.0)  # the limiter knows until when
         work.retries += 1
         return self._again(work, error, delay_s)
+
+    def _give_slot_back(self, work: Work, ticket: Ticket, error: APIError) -> None:
+        if work.was_hasty(error, self._clock.monotonic()):
+            ticket.slot.release()  # the caller's haste tells nothing of the service
+        else:
+            ticket.slot.done(error)
 
     def _again(self, work: Work, error: APIError, delay_s: float) -> Again:
         if isinstance(error, RateLimitError):
@@ -311,7 +313,7 @@ class Sender:
             self._limiter.settle(ticket.reservation, work.usage, is_estimate=True)
         self.queue.look_again()  # others may pass now
         if work.ends():
-            self._reporter.settled(work, work.usage, finish_reason_of(collector.completion()))
+            self._reporter.settled(work, work.usage, collector.completion())
 
     def stream_broke(
         self, work: Work, ticket: Ticket, error: GroqError, collector: Collector, *, begun: bool
@@ -327,8 +329,8 @@ class Sender:
                 raise error
             error = incomplete(error, collector, self._estimate(work, collector))
             if begun:
-                ticket.slot.done(error)
-                self._limiter.keep(ticket.reservation)
+                self._give_slot_back(work, ticket, error)
+                self._settle(work, ticket.reservation, usage_of({"usage": collector.usage}))
                 raise self._with_facts(error, work)
             again = self._after_failure(work, ticket, error)
         except GroqError as final:
@@ -338,7 +340,13 @@ class Sender:
 
     def _opened_anew(self, work: Work, delay_s: float) -> Feed:
         work.convert = _as_it_is
-        feed: Feed = result_of(self.enqueue(work, delay_s))
+        future = self.enqueue(work, delay_s)
+        try:
+            feed: Feed = result_of(future)
+        except KeyboardInterrupt:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                future.result().close()  # it came in the same instant
+            raise
         return feed
 
     def _estimate(self, work: Work, collector: Collector) -> Usage:

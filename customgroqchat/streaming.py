@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import weakref
 from collections import deque
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ._collector import Collector, error_of
+from ._json import NOT_JSON, parsed
 from ._objects import APIAnswer, ChatCompletion, ChatCompletionChunk, CompletionUsage
 from ._records import AnswerFacts, Attempt, ResponseInfo
 from ._sse import EventTooLarge, ServerSentEvent, SSEDecoder
@@ -20,7 +20,6 @@ from .exceptions import GroqError
 T = TypeVar("T")
 
 _DONE = "[DONE]"
-_NOT_JSON = object()
 
 
 class Feed(Protocol):
@@ -58,6 +57,9 @@ class Feed(Protocol):
     def not_an_event(self, event: ServerSentEvent) -> GroqError:
         """Return the error for an event that is not of the API."""
 
+    def not_a_stream(self) -> GroqError:
+        """Return the error for an answer without a single event."""
+
     def error_in(self, error: Mapping[str, Any]) -> GroqError:
         """Return the error for one that the service sent as an event."""
 
@@ -82,7 +84,7 @@ class _Reading:
         self.collector = Collector()
         self.events: deque[ServerSentEvent] = deque()
         self.fault: GroqError | None = None  # behind the events
-        self.at_end = False
+        self.at_end = self.got_bytes = self.got_events = False
 
 
 class Stream(Generic[T]):
@@ -141,9 +143,11 @@ class Stream(Generic[T]):
         with reading.busy:
             try:
                 chunk = self._next_chunk()
-            except BaseException:
+            except BaseException as error:
                 self._leave()
-                raise
+                if not (reading.is_closing and isinstance(error, GroqError)):
+                    raise
+                chunk = None  # another thread has closed it: that is the end, and no fault
         if reading.is_closing:
             self._close_if_free()
         if chunk is None:
@@ -268,6 +272,8 @@ class Stream(Generic[T]):
             self._read_more()
         elif reading.collector.finished:
             self._end()  # the last word was said, if not the very last
+        elif reading.got_bytes and not reading.got_events:
+            raise reading.feed.not_a_stream()  # but a page of some proxy's, say
         else:
             self._begin_anew(None)
         return None
@@ -276,11 +282,13 @@ class Stream(Generic[T]):
         reading = self._reading
         piece = reading.feed.read()
         reading.at_end = not piece
+        reading.got_bytes |= bool(piece)
         try:
             reading.events.extend(reading.decoder.feed(piece) if piece else reading.decoder.end())
         except EventTooLarge as fault:
             reading.events.extend(fault.events)
             reading.fault = reading.feed.too_large()
+        reading.got_events |= bool(reading.events)
 
     def _understood(self, event: ServerSentEvent) -> Mapping[str, Any] | None:
         """Return the chunk in an event; None if it is the end. Raises the error that it tells."""
@@ -288,12 +296,12 @@ class Stream(Generic[T]):
         if event.data.startswith(_DONE):
             self._end()
             return None
-        chunk = _parsed(event.data)
-        error = error_of(event, None if chunk is _NOT_JSON else chunk)
+        chunk = parsed(event.data)
+        error = error_of(event, None if chunk is NOT_JSON else chunk)
         if error is not None:
             raise reading.feed.error_in(error)
         if not isinstance(chunk, dict):
-            if reading.at_end and chunk is _NOT_JSON:  # cut off in the middle of an event
+            if reading.at_end and chunk is NOT_JSON:  # cut off in the middle of an event
                 return None
             raise reading.feed.not_an_event(event)
         reading.collector.add(chunk)
@@ -349,10 +357,3 @@ class Stream(Generic[T]):
 
 def _drop(reading: _Reading) -> None:
     reading.feed.drop(reading.collector)
-
-
-def _parsed(data: str) -> Any:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return _NOT_JSON

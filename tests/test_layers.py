@@ -25,7 +25,7 @@ LAYERS = {
     "_text_completion _token_estimator _token_families _token_harmony _token_request "
     "_presets _settings _kinds _kinds_http _forecast plan _concurrency _breaker _fairness "
     "_options _outcomes _calls _charging _foreign _fitting _pricing _reconciliation "
-    "_rule_learner _rungs _scope_state _sse _collector events",
+    "_rule_learner _rungs _scope_state _sse _collector _json events",
     "machine": "_clock _process _surroundings _token_vocabulary _line _watchdog _observer _futures",
     "sources": "stores stores.* config_loader _config _config_files _limit_memory token_counter "
     "_transport _incoming _connecting",
