@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ._collector import Collector
 from ._faults import error_from_frame
-from ._records import AnswerFacts, RequestInfo, ResponseInfo
+from ._records import AnswerFacts, ResponseInfo
 from ._sse import ServerSentEvent
 from ._text import shown, without_secret
 from .exceptions import (
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 class Keeper(Protocol):
     """Who settles streams, and opens them anew."""
 
-    def stream_ended(self, work: Work, ticket: Ticket, collector: Collector) -> None:
+    def stream_ended(self, feed: Feed, collector: Collector) -> None:
         """Settle a stream that was read to its end, or that its caller has left."""
 
     def stream_broke(
-        self, work: Work, ticket: Ticket, error: GroqError, collector: Collector, *, begun: bool
+        self, feed: Feed, error: GroqError, collector: Collector, *, begun: bool
     ) -> Feed:
         """Settle a stream that broke off, and open it anew, or raise."""
 
@@ -49,9 +49,12 @@ class Feed:
     """What a :class:`Stream` reads from. Of its ends, exactly one is called, once.
 
     Attributes:
+        work: The request.
+        ticket: What it was admitted with.
         facts: How the answer came about.
         response: Status and headers.
         max_event_bytes: The largest event that is read.
+        note: What the answer shall say of a cap that was left to this client, or None.
     """
 
     def __init__(
@@ -64,12 +67,13 @@ class Feed:
         max_event_bytes: int,
     ) -> None:
         self._keeper = keeper
-        self._work = work
-        self._ticket = ticket
+        self.work = work
+        self.ticket = ticket
         self._incoming = incoming
         self.facts = facts
         self.response = ResponseInfo(incoming.status, facts.headers)
         self.max_event_bytes = max_event_bytes
+        self.note: Mapping[str, Any] | None = None if work.fit is None else work.fit.note()
 
     def read(self) -> bytes:
         """Return what has arrived; blocks until there is something. Empty at the end.
@@ -81,19 +85,19 @@ class Feed:
 
     def cut(self) -> None:
         """Have :meth:`read` end soon, in whatever thread it is. Does not block."""
-        self._keeper.cancel(self._work)
+        self._keeper.cancel(self.work)
 
     # --- ends -----------------------------------------------------------------------------
 
     def end(self, collector: Collector) -> None:
         """Take note that all of it is in."""
         self._incoming.finish()
-        self._keeper.stream_ended(self._work, self._ticket, collector)
+        self._keeper.stream_ended(self, collector)
 
     def leave(self, collector: Collector) -> None:
         """Take note that the caller wants no more of it."""
         self._incoming.close()
-        self._keeper.stream_ended(self._work, self._ticket, collector)
+        self._keeper.stream_ended(self, collector)
 
     def fail(self, error: GroqError | None, collector: Collector, *, begun: bool) -> Feed:
         """Return another one to go on with, after it broke off, with an error or without one.
@@ -103,7 +107,7 @@ class Feed:
         """
         self._incoming.close()
         fault = error or self._cut_off()
-        return self._keeper.stream_broke(self._work, self._ticket, fault, collector, begun=begun)
+        return self._keeper.stream_broke(self, fault, collector, begun=begun)
 
     def close(self) -> None:
         """Take note that nobody ever read it."""
@@ -117,7 +121,7 @@ class Feed:
 
     def not_an_event(self, event: ServerSentEvent) -> APIError:
         """Return the error for an event that is not of the API."""
-        text = without_secret(shown(event.data), self._work.request.api_key)
+        text = without_secret(shown(event.data), self.work.request.api_key)
         return self._invalid(f"an event of the stream is not of the API: {text}", "base_url")
 
     def not_a_stream(self) -> APIError:
@@ -133,15 +137,15 @@ class Feed:
         """Return the error for one that the service sent as an event."""
         # Something that echoes what it was sent must not leak the key into errors.
         text = json.dumps(dict(error), ensure_ascii=False, default=str)
-        told = json.loads(without_secret(text, self._work.request.api_key))
-        return error_from_frame(told, self.response, self._request())
+        told = json.loads(without_secret(text, self.work.request.api_key))
+        return error_from_frame(told, self.response, self._incoming.info)
 
     def _invalid(self, what: str, setting: str) -> APIError:
         return APIResponseValidationError(
             f"HTTP {self.response.status_code}, but {what}.",
             status_code=self.response.status_code,
             response=self.response,
-            request=self._request(),
+            request=self._incoming.info,
             request_id=self.facts.request_id,
             hint=f"Check {setting}.",
         )
@@ -149,14 +153,10 @@ class Feed:
     def _cut_off(self) -> APIError:
         return APIConnectionError(
             "The connection failed: the stream ended too soon.",
-            request=self._request(),
+            request=self._incoming.info,
             request_id=self.facts.request_id,
             hint="Send it again.",
         )
-
-    def _request(self) -> RequestInfo:
-        request = self._work.request
-        return RequestInfo(request.method, f"{request.base_url or ''}{request.path}")
 
 
 def incomplete(error: APIError, collector: Collector, usage: Usage) -> APIError:

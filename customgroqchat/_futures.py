@@ -61,7 +61,8 @@ def result_of(future: Future[Any], callback: Callback | None = None) -> Any:
 def outcome_of(future: Future[Any]) -> Any:
     """Return the value or the error of an ended future; an error is returned, not raised."""
     if future.cancelled():
-        return RequestCancelledException("The request was cancelled.")
+        told = getattr(future, "cancelled_by", None)
+        return told or RequestCancelledException("The request was cancelled.")
     return future.exception() or future.result()
 
 

@@ -32,6 +32,7 @@ class Incoming:
     Attributes:
         status: The HTTP status.
         headers: The headers; their names' case does not matter.
+        info: Where the request went.
     """
 
     def __init__(self, response: Any, line: Line, info: RequestInfo) -> None:
@@ -39,7 +40,7 @@ class Incoming:
         self.headers = Headers(dict(response.headers.items()))
         self._raw = response
         self._line = line
-        self._info = info
+        self.info = info
 
     def read(self, at_most: int) -> bytes:
         """Read the whole body, decompressed, and give the connection back. Blocks.
@@ -57,12 +58,12 @@ class Incoming:
             body = self._read_all(at_most)
             self._line.check()
         except FAULTS as fault:
-            raise translated(fault, self._info, self._line) from fault
+            raise translated(fault, self.info, self._line) from fault
         finally:
             self.close()
         if not body and self._has_no_length():
             # What is cut off inside its headers is taken for an answer with few headers.
-            raise cut_off(self._info, "in its headers")
+            raise cut_off(self.info, "in its headers")
         self._line.done()
         return body
 
@@ -78,7 +79,7 @@ class Incoming:
                 self._line.check()  # where nothing tells the length, a cut looks like the end
             return piece
         except FAULTS as fault:
-            raise translated(fault, self._info, self._line) from fault
+            raise translated(fault, self.info, self._line) from fault
 
     def finish(self) -> None:
         """Give the connection back, if nothing comes any more but the end that is due."""
@@ -113,7 +114,7 @@ class Incoming:
             pieces.append(piece)
             size += len(piece)
             if size > at_most:
-                raise too_large(self._info, self.status, "answer", "max_response_bytes", at_most)
+                raise too_large(self.info, self.status, "answer", "max_response_bytes", at_most)
         return b"".join(pieces)
 
     def _has_no_length(self) -> bool:

@@ -85,7 +85,10 @@ class RequestFuture(Future[Any]):
     Attributes:
         request_id: This client's number for the request, for ``client.cancel()``.
         tag: The tag that the request was given, or None.
+        cancelled_by: The error for who waited, if it was cancelled.
     """
+
+    cancelled_by: BaseException | None = None
 
     # A future of the base class that runs can never be queued again, as a refused request must
     # be. So it stays pending to the end, and the job's state decides what can be cancelled.

@@ -43,6 +43,7 @@ class Line:
         spent: Seconds by phase, of all attempts.
         is_reused: Whether the present attempt uses a connection that has served before.
         wants_new: Whether it must not.
+        born_s: When the request was submitted.
         alarm: What would cut it, to be cancelled in the end.
     """
 
@@ -51,7 +52,7 @@ class Line:
         self._changed = threading.Condition(threading.Lock())
         self._socket: socket.socket | None = None
         self._process = os.getpid()
-        self._born_s = self._began_s = self._since_s = clock.monotonic()
+        self.born_s = self._began_s = self._since_s = clock.monotonic()
         self.cut_by: str | None = None
         self.phase = "starting"
         self.spent: dict[str, float] = {}
@@ -94,7 +95,7 @@ class Line:
         with self._changed:
             self._go_on_to(self.phase)
         took_s = self._since_s - self._began_s
-        began_s = self._began_s - self._born_s
+        began_s = self._began_s - self.born_s
         return Attempt(began_s, took_s, outcome, status_code, request_id, self.phase)
 
     def hurry(self, timeout_s: float) -> None:

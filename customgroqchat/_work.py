@@ -137,9 +137,11 @@ class Work:
         """What is overloaded or down as one: an address and a model."""
         return self.request.base_url, self.scope.model
 
-    def bind(self, options: RequestOptions) -> None:
-        """Take over what the caller asks of this client."""
+    def bind(self, options: RequestOptions, born_s: float | None = None) -> None:
+        """Take over what the caller asks of this client, and when it asked, if that was before."""
         self.options = options
+        if born_s is not None:
+            self.born_s = self.line.born_s = born_s
         if options.longest_wait_s is not None:
             self.give_up_s = self.born_s + options.longest_wait_s
         if options.deadline is not None:

@@ -91,7 +91,8 @@ class QueueManager:
         self._max_queue = max_queue
         self._ageing_s = ageing_s
         self._clock = clock or Clock()
-        self._serials = itertools.count(1)
+        self._serials = itertools.count(1)  # to tell apart who is of the same rank
+        self._numbers = itertools.count(1)  # for those outside
         self.closed = False  # for the dispatcher's thread; guarded by the lock
         self._reset()
         _process.on_fork(self)
@@ -162,12 +163,12 @@ class QueueManager:
         share = share_of(tag, tokens, weight)
         now = self._clock.monotonic()
         born_s = now if born_s is None else born_s
-        serial = self.next_number()
+        serial = next(self._serials)
         with self._lock:
             found = self._waiting.lane_named(lane)
         job = Job(work, found, level, born_s, serial, share, model)
         job.future = RequestFuture(job, self._cancel, self._abandon, self._drive)
-        job.future.request_id = serial if number is None else number
+        job.future.request_id = self.next_number() if number is None else number
         job.rank = rank(level, born_s, self._ageing_s)
         job.bound = bound
         if max_wait_s is not None:
@@ -179,7 +180,7 @@ class QueueManager:
 
     def next_number(self) -> int:
         """Return a number for a job, larger than all before."""
-        return next(self._serials)
+        return next(self._numbers)
 
     def ahead(self, lane: Hashable, level: int, tag: str | None = None) -> Ahead:
         """Return what goes before a job that is submitted now: at least so much, and about.
@@ -522,8 +523,9 @@ class QueueManager:
             if job.state is not State.CANCELLED:
                 return False
         job.work = None
+        job.future.cancelled_by = error = cancelled_error()
         if self._ended is not None and work is not None:
-            self._ended(work, None, cancelled_error())
+            self._ended(work, None, error)
         call_back = job.future.end_cancelled()
         if left:
             self._changed.give()

@@ -124,12 +124,13 @@ class RequestHandler:
             QueueFullException: no room in the queue.
             ClientClosedException: the client is closed.
         """
+        began_s = self._clock.monotonic()  # counting takes time as well
         level = priority_level(options.priority)
         check_max_wait(options.max_wait)
         check_deadline(options.deadline)
         check_tag(options.tag)
         work = self.prepare(payload, convert, timeout=options.timeout, tag=options.tag)
-        work.bind(options)
+        work.bind(options, began_s)
         work.level = level
         work.weight = self._config.tag_weights.get(options.tag or "", 1.0)
         work.request_id = self.queue.next_number()

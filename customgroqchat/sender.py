@@ -181,9 +181,17 @@ class Sender:
     def ended(self, work: Work, value: Any, error: BaseException | None) -> None:
         """Report the end of a request; that of a stream which was opened comes later."""
         if error is not None:
+            self._with_way(error, work)
             self.report_failure(work, error)
         elif not work.request.is_stream and work.ends():
             self._reporter.settled(work, work.usage, value)
+
+    def _with_way(self, error: BaseException, work: Work) -> None:
+        """Add to the word of the queue, or of a canceller, how far the request had come."""
+        if isinstance(error, GroqError) and work.attempts and not error.attempts:
+            error.model = work.scope.model
+            error.attempts, error.history = work.attempts, tuple(work.history)
+            error.waited = work.waited_s(self._clock.monotonic())
 
     def report_failure(self, work: Work, error: BaseException) -> None:
         """Report that a request ended with an error, unless its end was reported before."""
@@ -302,32 +310,38 @@ class Sender:
 
     # --- the ends of streams ------------------------------------------------------------------
 
-    def stream_ended(self, work: Work, ticket: Ticket, collector: Collector) -> None:
+    def stream_ended(self, feed: Feed, collector: Collector) -> None:
         """Settle a stream that was read to its end, or that its caller has left."""
-        ticket.slot.done(None)
+        work, reservation = feed.work, feed.ticket.reservation
+        feed.ticket.slot.done(None)
+        work.tried(work.line.report("ok", feed.response.status_code, feed.facts.request_id))
         work.usage = usage_of({"usage": collector.usage})
         if work.usage is not None:
-            self._limiter.settle(ticket.reservation, work.usage)
+            self._limiter.settle(reservation, work.usage)
         else:
             work.usage = self._estimate(work, collector)
-            self._limiter.settle(ticket.reservation, work.usage, is_estimate=True)
+            self._limiter.settle(reservation, work.usage, is_estimate=True)
         self.queue.look_again()  # others may pass now
         if work.ends():
             self._reporter.settled(work, work.usage, collector.completion())
 
     def stream_broke(
-        self, work: Work, ticket: Ticket, error: GroqError, collector: Collector, *, begun: bool
+        self, feed: Feed, error: GroqError, collector: Collector, *, begun: bool
     ) -> Feed:
         """Settle a stream that broke off, and open it anew if nothing of it was handed over.
 
         Blocks as any call does. Raises the error if that cannot be.
         """
-        work.tried(report_of(work.line, error))
+        work, ticket = feed.work, feed.ticket
         try:
             if not isinstance(error, APIError):
+                work.tried(report_of(work.line, error))
                 self._give_up(work, ticket)
                 raise error
             error = incomplete(error, collector, self._estimate(work, collector))
+            error.request_id = error.request_id or feed.facts.request_id
+            status = getattr(error, "status_code", None) or feed.response.status_code
+            work.tried(work.line.report(type(error).__name__, status, error.request_id))
             if begun:
                 self._give_slot_back(work, ticket, error)
                 self._settle(work, ticket.reservation, usage_of({"usage": collector.usage}))

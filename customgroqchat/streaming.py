@@ -32,6 +32,7 @@ class Feed(Protocol):
     facts: AnswerFacts
     response: ResponseInfo
     max_event_bytes: int
+    note: Mapping[str, Any] | None
 
     def read(self) -> bytes:
         """Return what has arrived; blocks until there is something. Empty at the end."""
@@ -163,7 +164,11 @@ class Stream(Generic[T]):
         """
         for _ in self:
             pass
-        return self._whole(self._reading.collector.completion()).note(self._reading.feed.facts)
+        feed = self._reading.feed
+        answer = self._whole(self._reading.collector.completion()).note(feed.facts)
+        if feed.note is not None:
+            answer["x_customgroqchat"] = feed.note
+        return answer
 
     def close(self) -> None:
         """Read no more of it; a thread that does gets no further event. May be called again."""
@@ -258,6 +263,8 @@ class Stream(Generic[T]):
             except GroqError as error:
                 if reading.is_closing:
                     return None
+                if reading.has_ended:  # and this is how: there was no other try
+                    raise
                 self._begin_anew(error)
         return None
 

@@ -14,6 +14,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -21,9 +22,11 @@ import pytest
 
 import customgroqchat
 from customgroqchat import (
+    APIError,
     BadRequestError,
     GroqClient,
     RateLimitExceededException,
+    RequestCancelledException,
     exceptions,
 )
 from customgroqchat.testing import FakeClock, SimulatedGroq
@@ -179,6 +182,50 @@ def test_the_key_that_the_simulator_recommends_leaves_the_text_of_errors_alone()
     assert refusal["error"]["message"] in caught.value.message
 
 
+def test_reading_a_stream_is_no_waiting() -> None:
+    clock = FakeClock()
+    with (
+        SimulatedGroq() as groq,
+        GroqClient({}, api_key="gsk_one", base_url=groq.url, clock=clock) as client,
+    ):
+        stream = client.chat_completion("openai/gpt-oss-20b", HELLO, stream=True)
+        next(stream)
+        clock.advance(60.0)
+        stream.get_final_completion()
+        assert (stream.waited_s, client.stats()["waited_s"]["max"]) == (0.0, 0.0)
+
+
+def test_a_stream_that_breaks_off_tells_its_request_and_the_whole_address() -> None:
+    with (
+        SimulatedGroq() as groq,
+        GroqClient({}, api_key="gsk_one", base_url=groq.url) as client,
+    ):
+        for kind in ("stream_cut", "stream_short", "stream_error"):
+            groq.fault_next(kind)
+            stream = client.chat_completion("openai/gpt-oss-20b", HELLO, stream=True)
+            with pytest.raises(APIError) as caught:
+                stream.get_final_completion()
+            error = caught.value
+            assert error.request is not None
+            assert error.request.url == f"{groq.url}/openai/v1/chat/completions", kind
+            assert (error.request_id, error.attempts) == (stream.request_id, 1), kind
+
+
+def test_a_call_that_is_cancelled_on_its_way_tells_how_often_it_was_sent() -> None:
+    outcomes: SimpleQueue[Any] = SimpleQueue()
+    with (
+        SimulatedGroq() as groq,
+        GroqClient({}, api_key="gsk_one", base_url=groq.url) as client,
+        groq.hold() as gate,
+    ):
+        future = client.submit("openai/gpt-oss-20b", HELLO, callback=outcomes.put)
+        assert gate.wait_until_held(1)
+        client.cancel(future)
+        error = outcomes.get(timeout=10.0)
+    assert isinstance(error, RequestCancelledException)
+    assert (error.model, error.attempts) == ("openai/gpt-oss-20b", 1)
+
+
 # --- the runner itself -----------------------------------------------------------------------
 
 SAMPLE = """\
@@ -253,6 +300,15 @@ def test_the_index_leads_to_every_page() -> None:
     assert {path.name for path in DOCS.glob("*.rst")} - linked == {"index.rst"}
 
 
+def test_the_layers_have_every_module_of_the_package() -> None:
+    package = Path(customgroqchat.__file__).parent
+    paths = [*package.glob("*.py"), *(path.parent for path in package.glob("*/__init__.py"))]
+    modules = {path.stem for path in paths if not path.stem.startswith("__")}
+    page = read("docs/architecture.rst")
+    layers = page[page.index("\nlayer ") : page.index("*Pure* modules")]
+    assert sorted(re.findall(r"``(\w+)``", layers)) == sorted(modules)
+
+
 def test_the_exports_are_those_of_the_package() -> None:
     entries = re.findall(r"^``(\w+)``\n    \S", read("docs/package_exports.rst"), re.MULTILINE)
     assert sorted(entries) == sorted(customgroqchat.__all__)
@@ -260,7 +316,7 @@ def test_the_exports_are_those_of_the_package() -> None:
 
 def test_every_public_method_of_the_client_has_its_entry() -> None:
     page = read("docs/groq_client.rst")
-    members = [name for name in vars(GroqClient) if not name.startswith("_")]
+    members = [name for name in dir(GroqClient) if not name.startswith("_")]
     entries = re.findall(r"^``([\w.]+)[(`]", page, re.MULTILINE)
     wanted = {*members, "chat.completions.create", "models.list"}
     assert wanted - set(entries) == set()

@@ -23,10 +23,13 @@ LINES = {
     "choose_model": "Chosen: openai/gpt-oss-20b, the cheapest that fits",
     "components": "QueueManager:     DONE BY A WORKER",
     "conversation": "Model: You said: What is my name?",
+    "deadlines_and_cancel": "  RequestCancelledException: ",
     "parallel_map": "Kenya: You said: What is the capital of Kenya? Answer in one word",
     "plan_and_tags": "HTTP 503, {'Retry-After': '",
     "priorities": "Waiting when the urgent ones came: {'high': ",
     "quickstart": "Answer: You said: What is the largest planet?",
+    "streaming": "Answer: You said: Why do bees hum?",
+    "watching": "  errors:   {'NotFoundError': 1}",
 }
 
 Outcome = subprocess.CompletedProcess[str]
@@ -94,6 +97,38 @@ def test_the_plan_names_the_limit_and_the_tags_take_turns(
     # All of the batch was queued before; without turns the web would come last.
     last = len(order) - 1 - order[::-1].index("web")
     assert order[:last].count("batch") < 12
+
+
+def test_a_deadline_says_where_the_time_went_and_a_tag_ends_all_that_bear_it(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["deadlines_and_cancel"].result().stdout
+    missed = r"^ +0\.2 s: too late\. .* 0\.2 s: .* s waiting for the answer\.$"
+    assert re.search(missed, output, re.MULTILINE)
+    assert "  20.0 s: You said: Are you quick?" in output
+    assert "\n  5 cancelled\n" in output
+
+
+def test_the_stream_tells_its_cost_and_is_closed_by_who_leaves(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["streaming"].result().stdout
+    assert re.search(r"^Cost:   \d+ \+ 12 tokens$", output, re.MULTILINE)
+    assert "  You said: Name a river. (stop)\n" in output
+    assert "  You said:... (closed: True)\n" in output
+
+
+def test_whoever_watches_sees_each_request_from_its_beginning_to_its_end(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["watching"].result().stdout
+    kinds = re.findall(r"^  request \d+ (\w+)", output, re.MULTILINE)
+    whole = ["queued", "admitted", "sent"]
+    assert sorted(kinds) == sorted(
+        [*whole * 4, *["settled"] * 3, "failed", "retried", "admitted", "sent"]
+    )
+    assert "'retried': 1, 'settled': 3, 'failed': 1}" in output
+    assert "  retries:  {'InternalServerError': 1}" in output
 
 
 def test_the_conversation_forgets(outcomes: Mapping[str, Future[Outcome]]) -> None:

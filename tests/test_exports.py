@@ -13,21 +13,22 @@ from customgroqchat import _version
 
 PUBLIC = """
     APIClient APIConnectionError APIError APIObject APIRequest APIResponse
-    APIResponseValidationError APIStatusError APITimeoutError Again Ahead
+    APIResponseValidationError APIStatusError APITimeoutError Again Ahead Attempt
     AuthenticationError BadRequestError
-    CapacityExceededError ChatCompletion ChatCompletionMessage Choice ClientClosedException
+    CapacityExceededError ChatCompletion ChatCompletionChunk ChatCompletionMessage Choice
+    ClientClosedException
     ClientError CompletionUsage Config ConfigLoader ConfigLoaderException ConflictError
     CustomGroqChatException
-    Demand
+    Demand Event
     GroqClient GroqError
-    InternalServerError InvalidRequestException
+    IncompleteStreamError InternalServerError InvalidRequestException
     Model ModelConfig ModelList ModelNotFoundException ModelPlan
     NOT_GIVEN NotFoundError NotGiven
     PermissionDeniedError Plan
     QueueFullException QueueManager
     RateLimitError RateLimitExceededException RateLimitHandler RequestCancelledException
     RequestFuture RequestHandler RequestOptions RequestTooLargeError Reservation RetryPolicy
-    Scope
+    Scope Stream
     TextCompletion TokenCount TokenCounter TokenLimitExceededException
     UnprocessableEntityError Usage
     Wait WaitExplanation
