@@ -6,6 +6,7 @@ own, and left behind if it does not answer.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import threading
 from typing import Any
@@ -49,6 +50,7 @@ def _connected(connection: HTTPConnection, address: Address, line: Line) -> sock
             sock.bind(connection.source_address)
         line.enter("connecting", sock)
         sock.connect(target)
+        line.check()
     except BaseException:
         sock.close()
         raise
@@ -92,7 +94,7 @@ def _timeout_s(connection: HTTPConnection) -> float | None:
 
 def _is_number(host: str) -> bool:
     try:
-        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
         return False
     return True

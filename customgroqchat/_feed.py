@@ -54,6 +54,7 @@ class Feed:
         facts: How the answer came about.
         response: Status and headers.
         max_event_bytes: The largest event that is read.
+        max_response_bytes: The largest stream that is read.
         note: What the answer shall say of a cap that was left to this client, or None.
     """
 
@@ -64,7 +65,7 @@ class Feed:
         ticket: Ticket,
         incoming: Incoming,
         facts: AnswerFacts,
-        max_event_bytes: int,
+        bounds: tuple[int, int],
     ) -> None:
         self._keeper = keeper
         self.work = work
@@ -72,7 +73,7 @@ class Feed:
         self._incoming = incoming
         self.facts = facts
         self.response = ResponseInfo(incoming.status, facts.headers)
-        self.max_event_bytes = max_event_bytes
+        self.max_event_bytes, self.max_response_bytes = bounds
         self.note: Mapping[str, Any] | None = None if work.fit is None else work.fit.note()
 
     def read(self) -> bytes:
@@ -128,8 +129,11 @@ class Feed:
         """Return the error for an answer without a single event."""
         return self._invalid("the answer is no stream of events", "base_url")
 
-    def too_large(self) -> APIError:
-        """Return the error for an event that is larger than may be."""
+    def too_large(self, *, as_a_whole: bool) -> APIError:
+        """Return the error for an event, or a stream as a whole, that is larger than may be."""
+        if as_a_whole:
+            what = f"the stream is larger than {self.max_response_bytes} bytes"
+            return self._invalid(what, "max_response_bytes")
         what = f"an event of the stream is larger than {self.max_event_bytes} bytes"
         return self._invalid(what, "max_event_bytes")
 

@@ -61,10 +61,8 @@ class Incoming:
             raise translated(fault, self.info, self._line) from fault
         finally:
             self.close()
-        if not body and self._has_no_length():
-            # What is cut off inside its headers is taken for an answer with few headers.
-            raise cut_off(self.info, "in its headers")
-        self._line.done()
+        if not body and self._has_no_length() and self.status == 200:
+            raise cut_off(self.info, "before its body")
         return body
 
     def read1(self) -> bytes:
@@ -77,6 +75,7 @@ class Incoming:
             piece: bytes = self._raw.read1(_PIECE, decode_content=True) or b""
             if not piece:
                 self._line.check()  # where nothing tells the length, a cut looks like the end
+            self._line.pause()
             return piece
         except FAULTS as fault:
             raise translated(fault, self.info, self._line) from fault
@@ -106,7 +105,10 @@ class Incoming:
     def _read_all(self, at_most: int) -> bytes:
         raw = self._raw
         length = self.headers.get("content-length", "")
-        if length.isdigit() and int(length) <= at_most and "content-encoding" not in self.headers:
+        coding = self.headers.get("content-encoding", "")
+        if "," in coding:  # nobody asked for that, and it multiplies what a few bytes can become
+            raise _not_asked_for(self.info, self.status, coding)
+        if _is_short(length, at_most) and not coding:
             whole: bytes = raw.read(decode_content=True)
             return whole
         pieces, size = [], 0
@@ -132,14 +134,15 @@ def translated(fault: Exception, info: RequestInfo, line: Line) -> GroqError:
     _forget_frames(fault)
     if line.cut_by is not None:
         return _error_of_cut(line.cut_by, info, line)
-    if isinstance(fault, requests.ConnectTimeout):
+    is_late = isinstance(fault, requests.Timeout | urllib3.exceptions.TimeoutError)
+    if isinstance(fault, requests.ConnectTimeout) or (is_late and line.phase == "connecting"):
         return APITimeoutError(
             f"The service could not be reached in time: {reason_of(fault)}.",
             request=info,
             may_have_arrived=False,
             hint="Check the network, or raise the connect timeout.",
         )
-    if isinstance(fault, requests.Timeout | urllib3.exceptions.TimeoutError):
+    if is_late or _is_slow(fault):
         return APITimeoutError(
             "The service did not answer in time.",
             request=info,
@@ -169,6 +172,11 @@ def _error_of_cut(why: str, info: RequestInfo, line: Line) -> GroqError:
             may_have_arrived=line.may_have_arrived,
             hint="Allow a longer deadline.",
         )
+    if why == "forked":
+        return ClientClosedException(
+            "The answer belongs to the process that this one was forked from.",
+            hint="Ask again in this process.",
+        )
     if why == "closed":
         return ClientClosedException("The client was closed while the request was on its way.")
     return RequestCancelledException("The request was cancelled while it was on its way.")
@@ -195,6 +203,20 @@ def too_large(
     )
 
 
+def _is_short(length: str, at_most: int) -> bool:
+    is_number = length.isascii() and length.isdigit() and len(length) < 16
+    return is_number and int(length) <= at_most
+
+
+def _not_asked_for(info: RequestInfo, status: int, coding: str) -> APIResponseValidationError:
+    return APIResponseValidationError(
+        f"HTTP {status}, but the answer is packed in a way that nobody asked for: {coding[:80]}",
+        status_code=status,
+        request=info,
+        hint="Something between here and the service answers in its place; check base_url.",
+    )
+
+
 def is_dead(fault: BaseException) -> bool:
     """Whether a connection was closed by the other side before it sent a byte of the answer."""
     found: BaseException | None = fault
@@ -205,6 +227,12 @@ def is_dead(fault: BaseException) -> bool:
             return True
         found = _inner(found)
     return False
+
+
+def _is_slow(fault: BaseException) -> bool:
+    """Whether it took too long to send the request."""
+    inner = _inner(fault)
+    return isinstance(fault, TimeoutError) if inner is None else _is_slow(inner)
 
 
 def _inner(fault: BaseException) -> BaseException | None:
@@ -219,4 +247,7 @@ def reason_of(fault: BaseException) -> str:
     if isinstance(fault, urllib3.exceptions.NameResolutionError):
         return f"the name cannot be resolved (DNS): {fault}"
     inner = _inner(fault)
-    return reason_of(inner) if inner is not None else str(fault) or repr(fault)
+    if inner is not None:
+        return reason_of(inner)
+    texts = [arg for arg in fault.args if isinstance(arg, str)]  # others print as addresses
+    return texts[-1] if len(fault.args) > len(texts) > 0 else str(fault) or repr(fault)

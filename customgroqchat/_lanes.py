@@ -42,6 +42,7 @@ class Wait(NamedTuple):
         used: How much of it is in use.
         requested: How much the job needs.
         reason: A clause that says why, where it is no limit: "its circuit breaker is open".
+        is_guess: Whether it may well be sooner: nobody is refused because of it.
     """
 
     wait_s: float
@@ -50,6 +51,7 @@ class Wait(NamedTuple):
     used: int | None = None
     requested: int | None = None
     reason: str | None = None
+    is_guess: bool = False
 
 
 class Again(NamedTuple):

@@ -17,7 +17,7 @@ from ._clock import Clock
 from ._records import Attempt
 
 #: What has been done of an attempt, in this order.
-PHASES = ("starting", "connecting", "sending", "waiting", "reading", "done")
+PHASES = ("starting", "connecting", "sending", "waiting", "reading", "paused", "done")
 
 
 class LineCut(Exception):
@@ -38,6 +38,7 @@ class Line:
     thread that sends.
 
     Attributes:
+        read_timeout_s: The longest silence while something is sent or read, or None.
         cut_by: What cut it, such as ``"deadline"``, or None.
         phase: How far the present attempt is, one of :data:`PHASES`.
         spent: Seconds by phase, of all attempts.
@@ -49,10 +50,13 @@ class Line:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._changed = threading.Condition(threading.Lock())
+        # Re-entrant, for the garbage collector may cut it in the middle of anything.
+        self._changed = threading.Condition(threading.RLock())
         self._socket: socket.socket | None = None
+        self._handle: socket.socket | None = None
         self._process = os.getpid()
         self.born_s = self._began_s = self._since_s = clock.monotonic()
+        self.read_timeout_s: float | None = None
         self.cut_by: str | None = None
         self.phase = "starting"
         self.spent: dict[str, float] = {}
@@ -75,6 +79,7 @@ class Line:
 
     def look_for_connection(self, *, wants_new: bool) -> None:
         """Be about to send on a connection, a new one if need be; raises :class:`LineCut`."""
+        self.let_go()
         self.wants_new, self.is_reused = wants_new, False
         self.enter("starting")
 
@@ -82,11 +87,14 @@ class Line:
         """Go on to a phase, on a socket if there is one by now; raises :class:`LineCut`."""
         with self._changed:
             self._go_on_to(phase)
-            self._socket = sock or self._socket
+            if sock is not None:
+                self._hold(sock)
         self.check()
 
     def check(self) -> None:
-        """Raise :class:`LineCut` if it was cut."""
+        """Raise :class:`LineCut` if it was cut, or belongs to the process that this one is of."""
+        if self.cut_by is None and os.getpid() != self._process:
+            self.cut_by = "forked"
         if self.cut_by is not None:
             raise LineCut(self.cut_by)
 
@@ -96,22 +104,31 @@ class Line:
             self._go_on_to(self.phase)
         took_s = self._since_s - self._began_s
         began_s = self._began_s - self.born_s
-        return Attempt(began_s, took_s, outcome, status_code, request_id, self.phase)
+        phase = "reading" if self.phase == "paused" else self.phase
+        return Attempt(began_s, took_s, outcome, status_code, request_id, phase)
 
     def hurry(self, timeout_s: float) -> None:
         """Have the next read wait no longer than this."""
         with self._changed:
             if self._socket is not None:
-                self._socket.settimeout(timeout_s)
+                with contextlib.suppress(OSError):
+                    self._socket.settimeout(timeout_s)
 
     def let_go(self) -> None:
         """Forget the socket, which from now on may serve somebody else."""
         with self._changed:
-            self._socket = None
+            handle, self._handle, self._socket = self._handle, None, None
+        if handle is not None:
+            handle.close()
 
     def took_s(self) -> float:
         """Return the seconds since the present attempt began."""
         return self._clock.monotonic() - self._began_s
+
+    def pause(self) -> None:
+        """Take note that nobody reads just now."""
+        with self._changed:
+            self._go_on_to("paused")
 
     def done(self) -> None:
         """Take note that the whole answer is in."""
@@ -157,8 +174,22 @@ class Line:
         self.spent[self.phase] = self.spent.get(self.phase, 0.0) + now - self._since_s
         self.phase, self._since_s = phase, now
 
+    def _hold(self, sock: socket.socket) -> None:
+        """Keep a handle of the connection's own, whatever becomes of the socket object.
+
+        Wrapped in TLS, it is another object; and one that is shut down as such forgets its keys
+        first, so that whoever sends in the same instant would send in the clear.
+        """
+        if sock is self._socket:
+            return
+        if self._handle is not None:
+            self._handle.close()
+        self._socket = sock
+        number = socket.dup(sock.fileno())
+        self._handle = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, number)
+
     def _shut_down(self) -> None:
         # A forked child shares the connection with its parent, who may still be using it.
-        if self._socket is not None and os.getpid() == self._process:
+        if self._handle is not None and os.getpid() == self._process:
             with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                self._handle.shutdown(socket.SHUT_RDWR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ._headers import parse_limit_headers
 from ._pricing import Usage
@@ -15,6 +15,7 @@ from .exceptions import (
     RateLimitError,
 )
 
+_MOST_TOKENS = 2**40  # more is no count, whatever else it is
 _NO_CAPACITY = frozenset({503, 529})
 
 
@@ -46,11 +47,15 @@ def usage_of(data: Any) -> Usage | None:
     if not isinstance(usage, Mapping):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not isinstance(prompt, int) or not isinstance(completion, int):
+    if not _is_count(prompt) or not _is_count(completion):
         return None
     details = usage.get("prompt_tokens_details") or {}
     cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    return Usage(prompt, completion, cached if isinstance(cached, int) else 0)
+    return Usage(prompt, completion, cached if _is_count(cached) else 0)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
 
 
 def finish_reason_of(data: Any) -> str | None:

@@ -10,8 +10,8 @@ from ._clock import Clock
 from ._observer import Observer
 from ._outcomes import finish_reason_of
 from ._text import shown
-from .events import Event, Kind
-from .exceptions import GroqError, RateLimitExceededException
+from .events import ENDS, Event, Kind
+from .exceptions import GroqError
 
 if TYPE_CHECKING:
     from ._pricing import Usage
@@ -76,8 +76,6 @@ class Reporter:
 
     def failed(self, work: Work, error: BaseException) -> None:
         """It ended with an error."""
-        if isinstance(error, RateLimitExceededException):
-            self.limited(work, error)
         self._tell("failed", work, **_end_of_attempt(work), **_of_error(error))
 
     def _log_text(self, work: Work, does: str, text: object) -> None:
@@ -85,6 +83,8 @@ class Reporter:
             _log.debug("request %d %s: %s", work.request_id, does, shown(text, _LONGEST))
 
     def _tell(self, kind: Kind, work: Work, prompt_tokens: int | None = None, **facts: Any) -> None:
+        if work.has_ended and kind not in ENDS:
+            return  # it was cancelled in the same instant
         options = work.options
         event = Event(
             kind,

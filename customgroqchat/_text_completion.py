@@ -63,5 +63,6 @@ def to_text_chunk(chunk: Mapping[str, Any]) -> TextCompletion:
             "logprobs": None,
         }
         for choice in chunk.get("choices") or ()
+        if isinstance(choice, Mapping)
     ]
     return TextCompletion.wrap({**chunk, "object": "text_completion", "choices": choices})

@@ -12,12 +12,13 @@ first request and not before.
 from __future__ import annotations
 
 import functools
+import http.client
 import queue
 import socket
 import threading
 import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -46,6 +47,7 @@ _KEEPALIVE = [
 
 
 _REMEMBERED = 256
+_STALE_S = 0.5  # in which a connection that was closed long ago is found to be
 
 
 class Transport(HTTPAdapter):
@@ -123,9 +125,39 @@ def _remember(known: dict[Any, Any], key: object, value: object) -> None:
     known[key] = value
 
 
+class _Lines:
+    """Reads lines of headers, and remembers whether there was a last one."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.were_whole = False
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._file.readline(limit)
+        self.were_whole = line in (b"\r\n", b"\n")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _WholeHeaders(http.client.HTTPResponse):
+    """A response that is not taken for one with few headers when it was cut off inside them."""
+
+    def begin(self) -> None:
+        file: Any = self.fp
+        self.fp = lines = _Lines(file)  # type: ignore[assignment]
+        super().begin()
+        if cast(object, self.fp) is lines:
+            self.fp = file
+        if not lines.were_whole:
+            raise http.client.HTTPException("the answer was cut off in its headers")
+
+
 class _Tracked(HTTPConnection):
     """A connection that tells the line of the request how far it is."""
 
+    response_class = _WholeHeaders
     lines: ClassVar[threading.local]
     used_by: Line | None = None
 
@@ -136,17 +168,23 @@ class _Tracked(HTTPConnection):
         line = self._line()
         line.enter("connecting")
         super().connect()
+        self._allow(line)
         line.enter("sending", self.sock)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         line = self._line()
         line.is_reused = self.sock is not None and line.phase == "starting"
-        if line.is_reused and line.wants_new:
-            self.close()  # connects anew by itself
         self.used_by = line
+        if self.sock is not None:
+            self._allow(line)
         line.enter("sending", self.sock)
         super().request(*args, **kwargs)
-        line.enter("waiting", self.sock)
+        line.enter("waiting")
+
+    def _allow(self, line: Line) -> None:
+        """Let sending take as long as reading may: the connect timeout is over."""
+        self.timeout = line.read_timeout_s
+        self.sock.settimeout(self.timeout)
 
     def _line(self) -> Line:
         line: Line = self.lines.line
@@ -163,16 +201,25 @@ class _QuietPool(HTTPConnectionPool):
     There is room for as many as there are workers; beside them, any number of streams may be open.
     """
 
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection = super()._get_conn(timeout)
+        line = getattr(getattr(connection, "lines", None), "line", None)
+        if line is not None and line.wants_new:
+            connection.close()  # connects anew, and through its proxy, by itself
+        return connection
+
     def _put_conn(self, conn: Any) -> None:
         line = getattr(conn, "used_by", None)
         if line is not None:  # whoever cuts it from now on must not hit the next one
             conn.used_by = None
             line.let_go()
+        pool = self.pool
         try:
             # When the interpreter ends, nobody will be there to close it later.
-            if self.pool is not None and not _process.is_ending():
-                self.pool.put(conn, block=False)
-                return
+            if pool is not None and not _process.is_ending():
+                pool.put(conn, block=False)
+                if self.pool is not None:  # or the pool was closed meanwhile
+                    return
         except queue.Full:
             pass
         if conn:
@@ -277,6 +324,7 @@ class Wire:
         verify, proxies = self._route(url)
         prepared = self._prepared(method, url, headers, body)
         self._transport.lines.line = line
+        line.read_timeout_s = timeout[1]
         try:
             line.look_for_connection(wants_new=False)
             # Sent through the adapter: what Session.send adds (cookies, redirects, hooks) is
@@ -287,7 +335,9 @@ class Wire:
             try:
                 return send(prepared).raw
             except FAULTS as fault:
-                if not (line.is_reused and line.cut_by is None and is_dead(fault)):
+                # What was waited on for long had a service at its other end.
+                was_stale = line.is_reused and is_dead(fault) and line.took_s() < _STALE_S
+                if line.cut_by is not None or not was_stale:
                     raise
             line.look_for_connection(wants_new=True)
             return send(prepared).raw

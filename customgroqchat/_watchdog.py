@@ -5,14 +5,24 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import logging
 import threading
 from collections.abc import Callable
 
 from . import _process
 from ._clock import Clock
 
+_log = logging.getLogger(__name__)
+
 # A thread with nothing to watch stays for so long, since the next deadline is seldom far.
 _LINGER_S = 1.0
+
+
+def _call(function: Callable[[], object]) -> None:
+    try:
+        function()
+    except Exception:  # a defect of ours, which shall not cost everybody else their deadlines
+        _log.exception("an alarm failed")
 
 
 class Alarm:
@@ -95,7 +105,7 @@ class Watchdog:
             for alarm in due:
                 function, alarm.function = alarm.function, None
                 if function is not None:
-                    function()
+                    _call(function)
 
     def _wait_for_due(self) -> list[Alarm] | None:
         """Block until something is due and return it; None if there was nothing to watch."""

@@ -74,6 +74,7 @@ class Work:
         retries: How often it was sent again because of a fault; a refusal for quota is none.
         history: How each attempt went.
         sending_s: Seconds that they took.
+        prepared_s: Seconds that it took to check, count and encode it.
         has_ended: Whether its end was reported.
         is_under_way: Whether an attempt has begun whose end was not reported.
         level: Its priority as a number.
@@ -97,6 +98,7 @@ class Work:
         "level",
         "line",
         "options",
+        "prepared_s",
         "request",
         "request_id",
         "reserved_tokens",
@@ -123,7 +125,7 @@ class Work:
         self.retries = 0
         self.attempts = 0
         self.history: list[Attempt] = []
-        self.sending_s = 0.0
+        self.prepared_s = self.sending_s = 0.0
         self.level = 0
         self.weight = 1.0
         self.has_ended = False
@@ -141,6 +143,7 @@ class Work:
         """Take over what the caller asks of this client, and when it asked, if that was before."""
         self.options = options
         if born_s is not None:
+            self.prepared_s = self.born_s - born_s
             self.born_s = self.line.born_s = born_s
         if options.longest_wait_s is not None:
             self.give_up_s = self.born_s + options.longest_wait_s

@@ -231,6 +231,8 @@ class APIClient:
             error = self._not_json(request, incoming, body)
             del body  # which may have the key in it, and report tools send variables away
             raise error
+        if line is not None:
+            line.done()
         self._succeeded()
         return APIResponse(incoming.status, incoming.headers, data)
 

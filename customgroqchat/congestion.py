@@ -89,13 +89,15 @@ class Hold(NamedTuple):
     """Not now.
 
     Attributes:
-        wait_s: Seconds after which to ask again, never 0. Exact for an open breaker; otherwise an
-            estimate of at most 1, for the end of any request of the key may make room sooner.
+        wait_s: Seconds after which to ask again, never 0.
         reason: Why, as a clause about the key: ``"its circuit breaker is open after ..."``.
+        is_guess: Whether the wait is an estimate of at most 1, for the end of any request of the
+            key may make room sooner; that of an open breaker is exact.
     """
 
     wait_s: float
     reason: str
+    is_guess: bool = False
 
 
 class Slot:
@@ -160,13 +162,14 @@ class _KeyState:
             return Hold(open_s, f"its circuit breaker is open after {failures} failures in a row")
         # The probe passes a full house: it may be full of requests that nobody will ever answer.
         if self.breaker.probing:
-            return Hold(_PROBE_WAIT_S, "its circuit breaker is half-open, and a probe is under way")
+            why = "its circuit breaker is half-open, and a probe is under way"
+            return Hold(_PROBE_WAIT_S, why, is_guess=True)
         return None
 
     def _full_house(self) -> Hold:
         in_flight = self.concurrency.in_flight
         reason = f"as many of its requests are in flight as it takes at present ({in_flight})"
-        return Hold(self.concurrency.wait_s(), reason)
+        return Hold(self.concurrency.wait_s(), reason, is_guess=True)
 
     def end(self, end: _End) -> None:
         """Learn from the end of a request; do nothing if it ended before."""

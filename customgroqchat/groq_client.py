@@ -434,6 +434,7 @@ class GroqClient(ClientQuestions):
         finally:
             self._api.close()
             self._handler.queue.close(_MOMENT_S)  # for those that it has just cut
+            self._handler.sender.close()
             self._observer.close(min(1.0, max(0.0, until_s - self._clock.monotonic())))
 
     def __enter__(self) -> GroqClient:

@@ -211,8 +211,8 @@ class QueueManager:
 
         At any point, even by the garbage collector on a thread that holds the lock: it takes none.
         """
-        self._soon.put(function)
         _busy.add(self)  # until it is done
+        self._soon.put(function)
         self._changed.give()
 
     def status(self) -> dict[str, Any]:
@@ -253,6 +253,11 @@ class QueueManager:
             return self._wait_until_idle(timeout_s)
         finally:
             self._threads.shutdown()
+            if self._stepping.acquire(blocking=False):  # the dispatcher may be gone
+                try:
+                    self._do_soon()
+                finally:
+                    self._stepping.release()
 
     # --- on the way in --------------------------------------------------------------------
 
@@ -361,6 +366,8 @@ class QueueManager:
         with self._lock:
             job.lane.hold(answer, now, job.level)
         if job.give_up_s is None or now + answer.wait_s <= job.give_up_s:
+            return False
+        if answer.is_guess and now < job.give_up_s:
             return False
         self._fail(job, wait_too_long(job, answer, self._clock))
         return True

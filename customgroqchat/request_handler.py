@@ -92,7 +92,7 @@ class RequestHandler:
             self._reporter,
             self._clock,
             max_retries=max_retries,
-            max_event_bytes=config.max_event_bytes,
+            bounds=(config.max_event_bytes, config.max_response_bytes),
         )
         self.queue = sender.queue = make_queue(
             sender.admit, sender.run, sender.foresee, sender.interrupt, sender.ended

@@ -7,7 +7,9 @@ every reservation is settled, exactly once, however the request ends.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from ._clock import Clock
@@ -22,6 +24,7 @@ from ._outcomes import (
     waits_for_quota,
     was_not_charged,
 )
+from ._records import Attempt
 from ._reports import Reporter
 from ._text import shown, without_secret
 from ._work import Ticket, Work, fitted
@@ -43,11 +46,13 @@ from .stores import Decision
 from .token_counter import TokenCounter
 
 _DOING = {
+    "preparing": "counting and encoding it",
     "queue": "waiting for its turn",
     "connecting": "connecting",
     "sending": "sending",
     "waiting": "waiting for the answer",
     "reading": "reading the answer",
+    "paused": "until the caller read on",
 }
 
 
@@ -65,7 +70,7 @@ class Sender:
         reporter: Is told what happens.
         clock: Where the time comes from.
         max_retries: With 0, the first refusal by the service is raised, whatever its kind.
-        max_event_bytes: The largest event of a stream that is read.
+        bounds: The largest event of a stream that is read, and the largest stream, in bytes.
     """
 
     queue: QueueManager
@@ -80,7 +85,7 @@ class Sender:
         clock: Clock,
         *,
         max_retries: int,
-        max_event_bytes: int,
+        bounds: tuple[int, int],
     ) -> None:
         self._limiter = limiter
         self._api = api
@@ -89,7 +94,8 @@ class Sender:
         self._reporter = reporter
         self._clock = clock
         self._max_retries = max_retries
-        self._max_event_bytes = max_event_bytes
+        self._bounds = bounds
+        self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
 
     # --- what the queue calls ---------------------------------------------------------------
 
@@ -105,7 +111,7 @@ class Sender:
             raise _deadline_over(work, now)
         slot = self._congestion.enter(work.service)
         if isinstance(slot, Hold):
-            return Wait(slot.wait_s, reason=slot.reason)
+            return Wait(slot.wait_s, reason=slot.reason, is_guess=slot.is_guess)
         try:
             answer = self._limiter.admit(work.scope, work.demand, work.patience_s(now))
         except BaseException:
@@ -163,7 +169,11 @@ class Sender:
         work.tried(work.line.report("ok", incoming.status, request_id))
         self._observe(ticket.reservation, incoming.headers, request_id)
         facts = work.facts(request_id, incoming.headers, self._clock.monotonic())
-        return work.convert(Feed(self, work, ticket, incoming, facts, self._max_event_bytes))
+        feed = Feed(self, work, ticket, incoming, facts, self._bounds)
+        stream = work.convert(feed)
+        if stream is not feed:  # or it is for a stream that is here already
+            self._streams.add(stream)
+        return stream
 
     def interrupt(self, work: Work) -> None:
         """Have the attempt that is under way end at once. Does not block."""
@@ -178,6 +188,11 @@ class Sender:
         """Have the dispatcher call it. At any point, even within the garbage collector."""
         self.queue.soon(function)
 
+    def close(self) -> None:
+        """Shut the streams that are open, when the client is closed."""
+        for stream in list(self._streams):
+            stream.shut()
+
     def ended(self, work: Work, value: Any, error: BaseException | None) -> None:
         """Report the end of a request; that of a stream which was opened comes later."""
         if error is not None:
@@ -190,11 +205,19 @@ class Sender:
         """Add to the word of the queue, or of a canceller, how far the request had come."""
         if isinstance(error, GroqError) and work.attempts and not error.attempts:
             error.model = work.scope.model
-            error.attempts, error.history = work.attempts, tuple(work.history)
+            error.attempts, error.history = work.attempts, self._history(error, work)
             error.waited = work.waited_s(self._clock.monotonic())
+
+    def _history(self, error: GroqError, work: Work) -> tuple[Attempt, ...]:
+        """Return how the attempts went, with the one that has just been cut."""
+        if len(work.history) == work.attempts:
+            return tuple(work.history)
+        return (*work.history, work.line.report(type(error).__name__, None, None))
 
     def report_failure(self, work: Work, error: BaseException) -> None:
         """Report that a request ended with an error, unless its end was reported before."""
+        if isinstance(error, RateLimitExceededException):
+            self._reporter.limited(work, error)
         if work.ends():
             self._reporter.failed(work, error)
 
@@ -218,7 +241,7 @@ class Sender:
             if not is_answer(response.data):
                 raise ValueError("no choices")
             result = work.convert(response.data)
-        except (AttributeError, KeyError, TypeError, ValueError) as fault:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as fault:
             error = _not_understood(response, work.request.api_key)
             raise self._with_facts(error, work) from fault
         if isinstance(result, APIAnswer):
@@ -354,12 +377,15 @@ class Sender:
 
     def _opened_anew(self, work: Work, delay_s: float) -> Feed:
         work.convert = _as_it_is
-        future = self.enqueue(work, delay_s)
+        future: RequestFuture | None = None
         try:
+            future = self.enqueue(work, delay_s)
             feed: Feed = result_of(future)
-        except KeyboardInterrupt:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                future.result().close()  # it came in the same instant
+        except BaseException as error:
+            if future is not None and future.done() and not future.cancelled():
+                future.add_done_callback(_close_result)  # it came in the same instant
+            self._with_way(error, work)
+            self.report_failure(work, error)
             raise
         return feed
 
@@ -401,6 +427,11 @@ def _as_it_is(feed: Feed) -> Feed:
     return feed
 
 
+def _close_result(future: Future[Any]) -> None:
+    if future.exception() is None:
+        future.result().close()
+
+
 def _deadline_over(work: Work, now: float) -> RateLimitExceededException:
     return RateLimitExceededException(
         f"The deadline of the request is over: it waited {now - work.born_s:.3f} s for its turn.",
@@ -414,7 +445,8 @@ def _deadline_over(work: Work, now: float) -> RateLimitExceededException:
 
 def _deadline_missed(error: APITimeoutError, work: Work, now: float) -> APITimeoutError:
     """Return the error for a request that did not end in time, which says where the time went."""
-    spent = {"queue": work.waited_s(now), **work.line.spent}
+    waited_s = work.waited_s(now) - work.prepared_s
+    spent = {"preparing": work.prepared_s, "queue": waited_s, **work.line.spent}
     shares = ", ".join(
         f"{spent[phase]:.3f} s {doing}" for phase, doing in _DOING.items() if spent.get(phase)
     )

@@ -15,7 +15,7 @@ from ._objects import APIAnswer, ChatCompletion, ChatCompletionChunk, Completion
 from ._records import AnswerFacts, Attempt, ResponseInfo
 from ._sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from ._text_completion import to_text_chunk, to_text_completion
-from .exceptions import GroqError
+from .exceptions import ClientClosedException, GroqError, RequestCancelledException
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ class Feed(Protocol):
     facts: AnswerFacts
     response: ResponseInfo
     max_event_bytes: int
+    max_response_bytes: int
     note: Mapping[str, Any] | None
 
     def read(self) -> bytes:
@@ -64,8 +65,8 @@ class Feed(Protocol):
     def error_in(self, error: Mapping[str, Any]) -> GroqError:
         """Return the error for one that the service sent as an event."""
 
-    def too_large(self) -> GroqError:
-        """Return the error for an event that is larger than may be."""
+    def too_large(self, *, as_a_whole: bool) -> GroqError:
+        """Return the error for an event, or a stream as a whole, that is larger than may be."""
 
 
 class _Reading:
@@ -75,6 +76,7 @@ class _Reading:
         self.busy = threading.Lock()  # held by the thread that reads
         self.is_closing = False
         self.has_ended = False
+        self.was_shut = False
         self.begun = False
         self.start(feed)
 
@@ -85,7 +87,8 @@ class _Reading:
         self.collector = Collector()
         self.events: deque[ServerSentEvent] = deque()
         self.fault: GroqError | None = None  # behind the events
-        self.at_end = self.got_bytes = self.got_events = False
+        self.at_end = self.got_events = self.is_whole = False
+        self.size = 0
 
 
 class Stream(Generic[T]):
@@ -152,18 +155,27 @@ class Stream(Generic[T]):
         if reading.is_closing:
             self._close_if_free()
         if chunk is None:
+            if reading.was_shut:
+                raise ClientClosedException("The client was closed before the end of the stream.")
             raise StopIteration
         reading.begun = True
-        return self._wrap(chunk)
+        return chunk
 
     def get_final_completion(self) -> APIAnswer:
         """Read the rest, and return the whole answer, as if it had not been streamed.
 
         Blocks to the end of the stream; raises what reading it raises. What was read before is in
         it as well.
+
+        Raises:
+            RequestCancelledException: the stream was closed before its end.
         """
         for _ in self:
             pass
+        if not self._reading.is_whole:
+            raise RequestCancelledException(
+                "The stream was closed before its end.", hint="What was read of it is in text."
+            )
         feed = self._reading.feed
         answer = self._whole(self._reading.collector.completion()).note(feed.facts)
         if feed.note is not None:
@@ -177,6 +189,11 @@ class Stream(Generic[T]):
         if reading.busy.locked():
             reading.feed.cut()
         self._close_if_free()
+
+    def shut(self) -> None:
+        """Close it because its client was closed: who reads on gets ClientClosedException."""
+        self._reading.was_shut = not self.closed
+        self.close()
 
     def __enter__(self) -> Stream[T]:
         return self
@@ -249,7 +266,7 @@ class Stream(Generic[T]):
 
     # --- inside, by the thread that reads --------------------------------------------------
 
-    def _next_chunk(self) -> Mapping[str, Any] | None:
+    def _next_chunk(self) -> T | None:
         """Return the next chunk, or None at the end."""
         reading = self._reading
         while not (reading.has_ended or reading.is_closing):
@@ -257,7 +274,7 @@ class Stream(Generic[T]):
                 if (event := self._next_event()) is not None:
                     chunk = self._understood(event)
                     if chunk is not None:
-                        return chunk
+                        return self._wrapped(chunk, event)
                 if reading.has_ended:
                     return None
             except GroqError as error:
@@ -279,7 +296,7 @@ class Stream(Generic[T]):
             self._read_more()
         elif reading.collector.finished:
             self._end()  # the last word was said, if not the very last
-        elif reading.got_bytes and not reading.got_events:
+        elif reading.size and not reading.got_events:
             raise reading.feed.not_a_stream()  # but a page of some proxy's, say
         else:
             self._begin_anew(None)
@@ -289,30 +306,41 @@ class Stream(Generic[T]):
         reading = self._reading
         piece = reading.feed.read()
         reading.at_end = not piece
-        reading.got_bytes |= bool(piece)
+        reading.size += len(piece)
         try:
             reading.events.extend(reading.decoder.feed(piece) if piece else reading.decoder.end())
         except EventTooLarge as fault:
             reading.events.extend(fault.events)
-            reading.fault = reading.feed.too_large()
+            reading.fault = reading.feed.too_large(as_a_whole=False)
+        if reading.size > reading.feed.max_response_bytes:
+            reading.fault = reading.feed.too_large(as_a_whole=True)
         reading.got_events |= bool(reading.events)
 
     def _understood(self, event: ServerSentEvent) -> Mapping[str, Any] | None:
-        """Return the chunk in an event; None if it is the end. Raises the error that it tells."""
+        """Return the chunk in an event; None if there is none. Raises the error that it tells."""
         reading = self._reading
         if event.data.startswith(_DONE):
             self._end()
+            return None
+        if not event.data.strip():  # something on the way keeps the connection alive
             return None
         chunk = parsed(event.data)
         error = error_of(event, None if chunk is NOT_JSON else chunk)
         if error is not None:
             raise reading.feed.error_in(error)
         if not isinstance(chunk, dict):
-            if reading.at_end and chunk is NOT_JSON:  # cut off in the middle of an event
+            # Cut off in the middle; or an event of a kind that nobody here has heard of.
+            if chunk is NOT_JSON and (reading.at_end or event.name):
                 return None
             raise reading.feed.not_an_event(event)
         reading.collector.add(chunk)
         return chunk
+
+    def _wrapped(self, chunk: Mapping[str, Any], event: ServerSentEvent) -> T:
+        try:
+            return self._wrap(chunk)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as fault:
+            raise self._reading.feed.not_an_event(event) from fault
 
     def _begin_anew(self, error: GroqError | None) -> None:
         """Go on with another try; raises if there is none."""
@@ -329,6 +357,7 @@ class Stream(Generic[T]):
 
     def _end(self) -> None:
         self._over()
+        self._reading.is_whole = True
         self._reading.feed.end(self._reading.collector)
 
     def _over(self) -> None:

@@ -41,6 +41,8 @@ class ScriptedFeed:
     """
 
     max_event_bytes = 1_000
+    max_response_bytes = 100_000
+    note: Mapping[str, Any] | None = None
 
     def __init__(
         self, *pieces: Piece, then: ScriptedFeed | None = None, request_id: str = "req_1"
@@ -92,8 +94,8 @@ class ScriptedFeed:
     def error_in(self, error: Mapping[str, Any]) -> GroqError:
         return BadRequestError(str(error["message"]))
 
-    def too_large(self) -> GroqError:
-        return APIResponseValidationError("too large")
+    def too_large(self, *, as_a_whole: bool) -> GroqError:
+        return APIResponseValidationError("too large" + " as a whole" * as_a_whole)
 
     def _note(self, way: str, collector: Collector) -> None:
         self.ends.append(End(way, collector.text))

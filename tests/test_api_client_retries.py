@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from helpers_api import MODELS, MakeAPI, failure
 from helpers_servers import (
     ImpatientClock,
     RawServer,
+    hangs,
     in_thread,
     in_threads,
     says,
 )
 
 from customgroqchat import (
+    APIRequest,
     ClientClosedException,
     InternalServerError,
     RetryPolicy,
@@ -179,6 +183,21 @@ def test_successes_earn_retries_again(groq_simulator: SimulatedGroq, make_api: M
     assert failure(api).attempts == 2
 
 
+# --- what must not be done twice -------------------------------------------------------------
+
+ONCE = APIRequest("POST", MODELS, b"{}", is_repeatable=False)
+
+
+@pytest.mark.parametrize(("status", "sent"), [(500, 1), (502, 1), (503, 2), (429, 2)])
+def test_what_must_not_be_done_twice_is_sent_again_only_if_it_was_refused(
+    make_api: MakeAPI, status: int, sent: int
+) -> None:
+    with RawServer(says({}, status), says({"n": 1})) as server:
+        with contextlib.suppress(InternalServerError):
+            make_api(server.url).send(ONCE)
+        assert len(server.heard) == sent
+
+
 # --- the end ---------------------------------------------------------------------------------
 
 
@@ -214,3 +233,24 @@ def test_closing_ends_the_wait_for_another_try(
     with pytest.raises(ClientClosedException):
         outcome.result(10)
     assert groq_simulator.count() == 1
+
+
+def test_at_the_interpreters_end_what_is_on_its_way_ends_and_later_hooks_can_send(
+    make_api: MakeAPI,
+) -> None:
+    with RawServer(hangs(), says({"n": 1})) as server:
+        api = make_api(server.url, timeout=60.0)
+        outcome = in_thread(api.request, "GET", MODELS)
+        server.wait_for(1)
+        api.at_exit()
+        with pytest.raises(ClientClosedException):
+            outcome.result(10)
+        assert api.request("GET", MODELS).data == {"n": 1}
+
+
+def test_at_the_interpreters_end_a_closed_client_stays_closed(make_api: MakeAPI) -> None:
+    api = make_api("http://127.0.0.1:9")
+    api.close()
+    api.at_exit()
+    with pytest.raises(ClientClosedException):
+        api.request("GET", MODELS)

@@ -166,7 +166,7 @@ ENDINGS: dict[str, tuple[list[Behaviour], Act, list[str]]] = {
     "never answered": ([closes], read_it, ["keep"] * 3),
     "refused": ([says(refusal("no"), 429, retry_after="1000")], read_it, ["refused"]),
     "refused for good": ([says(refusal("no"), 400)], read_it, ["release"]),
-    "the client was closed": ([HOLDS], close_the_client, ["keep"]),
+    "the client was closed": ([HOLDS], close_the_client, ["settle"]),
 }
 
 

@@ -25,8 +25,10 @@ NAME = "some.name.invalid"
 
 
 @pytest.fixture
-def line() -> Line:
-    return Line(FakeClock())
+def line() -> Iterator[Line]:
+    line = Line(FakeClock())
+    yield line
+    line.leave()
 
 
 @pytest.fixture
@@ -204,7 +206,7 @@ def test_a_name_without_addresses(line: Line, resolving: Callable[[Resolve], lis
 
 
 def test_a_line_that_is_cut_tries_no_further_address(
-    line: Line, listener: socket.socket, resolving: Callable[[Resolve], list[str]]
+    listener: socket.socket, resolving: Callable[[Resolve], list[str]]
 ) -> None:
     def resolve() -> list[tuple[Any, ...]]:
         return [address(port_of(listener))] * 3
@@ -218,8 +220,10 @@ def test_a_line_that_is_cut_tries_no_further_address(
             self.cut("deadline")
             super().enter(phase, sock)
 
+    cutting = Cutting(FakeClock())
     with pytest.raises(LineCut, match="deadline"):
-        connect(HTTPConnection(NAME, 80, timeout=10.0), NAME, Cutting(FakeClock()))
+        connect(HTTPConnection(NAME, 80, timeout=10.0), NAME, cutting)
+    cutting.leave()
     assert tried == ["connecting"]
 
 
@@ -267,21 +271,37 @@ def test_a_server_that_does_not_accept_is_left_after_the_connect_timeout(
         connect(HTTPConnection("127.0.0.1", crowded, timeout=0.05), "127.0.0.1", line)
 
 
-def test_a_line_that_is_cut_while_it_connects(line: Line, crowded: int) -> None:
-    began = threading.Event()
+class Telling(Line):
+    """Tells when it connects for the nth time."""
 
-    class Telling(Line):
-        def enter(self, phase: str, sock: socket.socket | None = None) -> None:
-            super().enter(phase, sock)
-            began.set()
+    def __init__(self, times: int) -> None:
+        super().__init__(FakeClock())
+        self.began = threading.Event()
+        self._left = times
 
-    telling = Telling(FakeClock())
-    connection = HTTPConnection("127.0.0.1", crowded, timeout=10.0)
-    connecting = in_thread(connect, connection, "127.0.0.1", telling)
-    assert began.wait(10)
+    def enter(self, phase: str, sock: socket.socket | None = None) -> None:
+        super().enter(phase, sock)
+        self._left -= 1
+        if not self._left:
+            self.began.set()
+
+
+@pytest.mark.parametrize("refusing", [0, 1])
+def test_a_line_that_is_cut_while_it_connects(
+    crowded: int, resolving: Callable[[Resolve], list[str]], refusing: int
+) -> None:
+    """To whichever of the addresses."""
+    resolving(lambda: [*[address(unused_port())] * refusing, address(crowded)])
+    telling = Telling(refusing + 1)
+    connection = HTTPConnection(NAME, crowded, timeout=2.5)
+    connecting = in_thread(connect, connection, NAME, telling)
+    assert telling.began.wait(10)
     telling.cut("cancelled")
-    with pytest.raises((NewConnectionError, LineCut)):  # which of them depends on the system
-        connecting.result(5)
+    try:
+        with pytest.raises((NewConnectionError, LineCut)):  # which of them depends on the system
+            connecting.result(2)
+    finally:
+        telling.leave()
 
 
 # --- the same through APIClient --------------------------------------------------------------

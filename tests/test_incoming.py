@@ -14,13 +14,10 @@ from helpers_api import MODELS, MakeAPI, Simulate
 from helpers_servers import (
     Behaviour,
     RawServer,
-    closes,
-    resets,
     response,
     says,
     sends,
     sends_and_hangs,
-    until,
 )
 from helpers_stories import drips, floods, frames, in_chunk, stream_head, streams
 
@@ -167,10 +164,8 @@ def test_an_answer_that_is_cut_is_a_connection_error(make_api: MakeAPI, data: by
     assert not isinstance(error, APITimeoutError)
     assert error.may_have_arrived
     (attempt,) = error.history
-    assert (attempt.outcome, attempt.phase in ("waiting", "reading")) == (
-        "APIConnectionError",
-        True,
-    )
+    assert attempt.outcome == "APIConnectionError"
+    assert attempt.phase in ("waiting", "reading")
 
 
 @pytest.mark.parametrize("data", CUTS.values(), ids=CUTS)
@@ -347,58 +342,3 @@ def test_a_connection_that_comes_back_when_the_client_is_closed_is_closed(
         api.close()
         incoming.finish()
         server.wait_for_ends(1)
-
-
-# --- connections that were closed while they were idle ---------------------------------------
-
-
-@pytest.mark.parametrize("dead", [closes, resets])
-def test_a_dead_connection_is_replaced_at_once(make_api: MakeAPI, dead: Behaviour) -> None:
-    with RawServer(says({"n": 1}), dead, says({"n": 2})) as server:
-        api = make_api(server.url, max_retries=0)
-        line = Line(FakeClock())
-        assert api.attempt(GET, line).data == {"n": 1}
-        assert not line.is_reused
-        assert api.attempt(GET, line).data == {"n": 2}
-        assert (server.connections, len(server.heard)) == (2, 3)
-
-
-@pytest.mark.parametrize("dead", [closes, resets])
-def test_but_only_once(make_api: MakeAPI, dead: Behaviour) -> None:
-    with RawServer(says({"n": 1}), dead, dead, says({"n": 2})) as server:
-        api = make_api(server.url, max_retries=0)
-        api.request("GET", MODELS)
-        with pytest.raises(APIConnectionError):
-            api.request("GET", MODELS)
-        assert len(server.heard) == 3
-
-
-@pytest.mark.parametrize("dead", [closes, resets])
-def test_and_not_where_the_connection_is_new(make_api: MakeAPI, dead: Behaviour) -> None:
-    error = failure(make_api, dead)
-    assert isinstance(error, APIConnectionError)
-    assert error.may_have_arrived
-
-
-def test_nor_where_an_answer_has_begun(make_api: MakeAPI) -> None:
-    with RawServer(says({"n": 1}), sends(CUTS["in its body"]), says({"n": 2})) as server:
-        api = make_api(server.url, max_retries=0)
-        api.request("GET", MODELS)
-        with pytest.raises(APIConnectionError):
-            api.request("GET", MODELS)
-        assert len(server.heard) == 2
-
-
-def test_nor_where_it_was_cut_from_here(make_api: MakeAPI, line: Line) -> None:
-    def cut(connection: Any, request: Any) -> bool:
-        line.cut("cancelled")
-        until(lambda: not connection.recv(1))
-        return False
-
-    with RawServer(says({"n": 1}), cut, says({"n": 2})) as server:
-        api = make_api(server.url, timeout=10.0)
-        api.request("GET", MODELS)
-        with pytest.raises(RequestCancelledException):
-            api.attempt(GET, line)
-        assert len(server.heard) == 2
-        assert line.is_reused

@@ -20,8 +20,10 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def line(clock: FakeClock) -> Line:
-    return Line(clock)
+def line(clock: FakeClock) -> Iterator[Line]:
+    line = Line(clock)
+    yield line
+    line.leave()
 
 
 @pytest.fixture
@@ -87,6 +89,21 @@ def test_how_long_the_present_attempt_takes(line: Line, clock: FakeClock) -> Non
 def test_only_who_is_still_connecting_has_certainly_sent_nothing(line: Line, phase: str) -> None:
     line.enter(phase)
     assert line.may_have_arrived is (phase != "connecting")
+
+
+def test_nor_has_who_was_cut_before_it_began(line: Line) -> None:
+    line.cut("cancelled")
+    assert not line.may_have_arrived
+
+
+def test_while_nobody_reads_on_it_is_the_callers_time(line: Line, clock: FakeClock) -> None:
+    line.start()
+    line.enter("reading")
+    clock.advance(1.0)
+    line.pause()
+    clock.advance(5.0)
+    assert line.report("ok", 200, None).phase == "reading"
+    assert (line.spent["reading"], line.spent["paused"]) == (1.0, 5.0)
 
 
 def test_another_connection_is_looked_for_from_the_beginning(line: Line) -> None:

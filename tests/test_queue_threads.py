@@ -349,3 +349,39 @@ def test_cancelling_what_waits_to_be_sent_once_more(make_manager: MakeManager) -
     assert future.cancel()
     clock.advance(60.0)
     assert manager.status()["queued"] == 0
+
+
+def test_a_defect_of_the_dispatcher_is_logged_and_leaves_nobody_waiting(
+    make_manager: MakeManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager, failed = make_manager(), threading.Event()
+    step = manager.step
+
+    def fail_once() -> float | None:
+        if failed.is_set():
+            return step()
+        failed.set()
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(manager, "step", fail_once)
+    with manager._stepping:  # so that only the dispatcher can do it
+        future = manager.submit("job", "lane", 2)
+    assert future.result(LONG_S) == "job"
+    assert failed.is_set()
+    assert "dispatcher failed" in caplog.text
+    assert "a defect" in caplog.text
+
+
+def test_what_is_put_off_is_done_soon_and_may_fail(
+    make_manager: MakeManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager, done = make_manager(), threading.Event()
+    manager.submit("job", "lane", 2).result(LONG_S)
+
+    def fail() -> None:
+        raise ZeroDivisionError("a defect")
+
+    manager.soon(fail)
+    manager.soon(done.set)
+    assert done.wait(LONG_S)
+    assert "put off failed" in caplog.text

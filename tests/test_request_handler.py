@@ -272,7 +272,7 @@ def test_admission_says_what_the_request_waits_for() -> None:
     missing = 2 * cost - 300
     assert missing > 0
     assert wait.wait_s == pytest.approx(missing / 300 * 60)
-    assert wait[1:] == ("TPM", 300, cost, cost, None)
+    assert wait[1:] == ("TPM", 300, cost, cost, None, False)
     bench.clock.advance(wait.wait_s)
     bench.admit(work)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from customgroqchat._faults import error_from_response
 from customgroqchat._records import Headers, ResponseInfo
-from customgroqchat._retry import RetryBudget, RetryPolicy, is_retryable
+from customgroqchat._retry import RetryBudget, RetryPolicy, is_retryable, may_have_begun
 from customgroqchat.exceptions import (
     APIConnectionError,
     APIError,
@@ -195,3 +195,21 @@ def test_successes_are_not_hoarded() -> None:
     for _ in range(1000):
         budget.refund()
     assert spent(budget) == 5
+
+
+# --- what must not be done twice -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "begun"),
+    [
+        (APIConnectionError("refused", may_have_arrived=False), False),
+        (APIConnectionError("reset"), True),
+        (APITimeoutError("slow"), True),
+        (APIResponseValidationError("no JSON"), True),
+        *((answered(status), True) for status in (408, 500, 502, 504)),
+        *((answered(status), False) for status in (400, 409, 413, 429, 498, 503)),
+    ],
+)
+def test_whether_something_may_have_been_done(error: APIError, begun: bool) -> None:
+    assert may_have_begun(error) is begun

@@ -17,6 +17,8 @@ from customgroqchat import (
     BadRequestError,
     ChatCompletion,
     ChatCompletionChunk,
+    ClientClosedException,
+    RequestCancelledException,
     Stream,
     TextCompletion,
 )
@@ -145,6 +147,12 @@ def test_the_final_completion_is_the_answer_that_was_not_streamed() -> None:
     assert len(feed.ends) == 1
 
 
+def test_the_final_completion_says_what_cap_was_chosen_for_it() -> None:
+    feed, stream = scripted(*frames("One"), *ending())
+    feed.note = {"max_completion_tokens": 400, "reason": "fitted"}
+    assert stream.get_final_completion()["x_customgroqchat"] == feed.note
+
+
 def test_the_final_completion_has_the_tool_calls_put_together() -> None:
     end = frame(chunk(finish="tool_calls", usage=usage()))
     _, stream = scripted(*call_frames(), end, DONE)
@@ -223,12 +231,40 @@ def test_an_error_in_the_stream_is_raised_behind_what_came_before(error: bytes) 
     assert "wrong call" in str(assert_fails(feed, stream, BadRequestError))
 
 
-@pytest.mark.parametrize(
-    "event", [b"data: what\n\n", b"data: 5\n\n", b"data: [1]\n\n", b"data:\n\n"]
-)
+@pytest.mark.parametrize("event", [b"data: what\n\n", b"data: 5\n\n", b"data: [1]\n\n"])
 def test_what_is_no_event_of_the_api_is_raised(event: bytes) -> None:
     feed, stream = scripted(*frames("One"), event, *ending())
     assert "no event" in str(assert_fails(feed, stream, APIResponseValidationError))
+
+
+@pytest.mark.parametrize(
+    "beat", [b"data:\n\n", b"event: ping\ndata:\n\n", b"event: ping\ndata: x\n\n"]
+)
+def test_what_only_keeps_the_connection_alive_is_no_event(beat: bytes) -> None:
+    _, stream = scripted(beat, *frames("One"), beat, *ending(), beat)
+    assert stream.get_final_completion().choices[0].message.content == "One"
+
+
+def test_a_stream_as_a_whole_has_its_bound_as_well() -> None:
+    feed, stream = scripted(*frames("One"), *[b": nothing\n" * 1_000] * 12)
+    assert "as a whole" in str(assert_fails(feed, stream, APIResponseValidationError))
+
+
+def test_a_part_is_not_taken_for_the_whole() -> None:
+    _, stream = scripted(*frames("One", "two"), *ending())
+    next(stream)
+    stream.close()
+    with pytest.raises(RequestCancelledException, match="before its end"):
+        stream.get_final_completion()
+    assert stream.text == "One"
+
+
+def test_a_stream_whose_client_is_closed_says_so() -> None:
+    _, stream = scripted(*frames("One", "two"), *ending())
+    next(stream)
+    stream.shut()
+    with pytest.raises(ClientClosedException):
+        next(stream)
 
 
 def test_what_has_no_event_at_all_is_no_stream() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import responses
-import urllib3
 from helpers_api import MODELS, MakeAPI, no_connection
 from helpers_servers import (
     KEY,
@@ -32,12 +31,12 @@ from helpers_servers import (
 )
 
 from customgroqchat import (
-    _connecting,
     APIConnectionError,
     APIError,
     APITimeoutError,
     ClientClosedException,
     NotFoundError,
+    _connecting,
 )
 from customgroqchat.testing import SimulatedGroq
 

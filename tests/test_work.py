@@ -84,9 +84,20 @@ def test_whose_haste_it_was(error: Exception, timeout: Any, after_s: float, hast
 
 def test_it_waited_while_it_was_not_being_sent() -> None:
     twice = work()
-    twice.history = [Attempt(1.0, 2.0, "InternalServerError"), Attempt(4.0, 0.5, "ok")]
+    for attempt in (Attempt(1.0, 2.0, "InternalServerError"), Attempt(4.0, 0.5, "ok")):
+        twice.attempts += 1
+        twice.tried(attempt)
     assert twice.waited_s(BORN_S + 6.0) == 3.5
     assert twice.waited_s(BORN_S + 1.0) == 0.0  # never less than nothing, however clocks round
+
+
+def test_what_is_known_of_an_attempt_later_takes_the_place_of_what_was_noted_before() -> None:
+    stream = work()
+    stream.attempts = 1
+    stream.tried(Attempt(0.0, 1.0, "ok", 200))
+    stream.tried(Attempt(0.0, 9.0, "IncompleteStreamError", 200))
+    assert [attempt.outcome for attempt in stream.history] == ["IncompleteStreamError"]
+    assert stream.waited_s(BORN_S + 10.0) == 1.0
 
 
 def test_it_ends_once() -> None:
@@ -96,7 +107,8 @@ def test_it_ends_once() -> None:
 
 def test_the_facts_of_its_answer_do_not_tell_the_key() -> None:
     done = work()
-    done.history = [Attempt(0.0, 1.0, "ok", 200, "req_1")]
+    done.attempts = 1
+    done.tried(Attempt(0.0, 1.0, "ok", 200, "req_1"))
     facts = done.facts("req_1", {"X-Echo": f"you sent {KEY}"}, BORN_S + 1.5)
     assert (facts.request_id, facts.waited_s, facts.history) == ("req_1", 0.5, tuple(done.history))
     assert KEY not in facts.headers["x-echo"]
