@@ -79,20 +79,25 @@ class Watchdog:
         """Count an alarm that was cancelled; where most were, throw them away."""
         with self._changed:
             self._cancelled += 1
-            if self._cancelled > len(self._alarms) // 2 + 32:
-                self._alarms = [entry for entry in self._alarms if entry[2].function]
-                heapq.heapify(self._alarms)
-                self._cancelled = 0
+            if not self._lingers or self._cancelled > len(self._alarms) // 2 + 32:
+                self._throw_away()
 
     def close(self) -> None:
         """Have the thread end now, if there is nothing to watch. May be called again."""
         with self._changed:
             self._lingers = False
-            self._changed.notify_all()
+            self._throw_away()
 
     def after_fork(self) -> None:
         """In a forked child: no thread, and nothing to watch."""
         self._reset()
+
+    def _throw_away(self) -> None:
+        """Throw cancelled alarms away. Lock held."""
+        self._alarms = [entry for entry in self._alarms if entry[2].function]
+        heapq.heapify(self._alarms)
+        self._cancelled = 0
+        self._changed.notify_all()
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._watch, name="customgroqchat-watchdog", daemon=True)

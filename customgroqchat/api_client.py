@@ -259,7 +259,9 @@ class APIClient:
             line,
         )
         if incoming.status >= 300:
-            raise self._error_status(request, incoming)
+            error = self._error_status(request, incoming)
+            line.done()
+            raise error
         if request.is_stream:
             self._succeeded()
         return incoming

@@ -182,6 +182,16 @@ def test_an_event_larger_than_the_setting_is_refused_with_its_name(make_client: 
         assert "max_event_bytes" in str(error)
 
 
+def test_a_stream_without_end_is_read_no_further_than_the_setting_says(
+    make_client: MakeClient,
+) -> None:
+    with RawServer(streams(frames(*["One "] * 500))) as server:
+        said, error = read(open_stream(make_client(server.url, max_response_bytes=10_000)))
+        assert 10 < len(said) < 200
+        assert isinstance(error, APIResponseValidationError)
+        assert "max_response_bytes" in str(error)
+
+
 # --- breaking off ----------------------------------------------------------------------------
 
 

@@ -161,7 +161,11 @@ def test_another_key_has_nothing_to_do_with_it(control: Control) -> None:
 
 def test_an_open_breaker_tells_why_and_how_long(open_control: Control) -> None:
     open_control.clock.advance(0.25)
-    assert open_control.hold() == (0.75, "its circuit breaker is open after 5 failures in a row")
+    assert open_control.hold() == (
+        0.75,
+        "its circuit breaker is open after 5 failures in a row",
+        False,
+    )
 
 
 def test_one_probe_passes_and_the_others_hold(half_open: Control) -> None:
@@ -170,6 +174,7 @@ def test_one_probe_passes_and_the_others_hold(half_open: Control) -> None:
         assert half_open.hold() == (
             1.0,
             "its circuit breaker is half-open, and a probe is under way",
+            True,
         )
     probe.done(None)
     assert all(isinstance(half_open.enter(KEY), Slot) for _ in range(10))
@@ -177,7 +182,11 @@ def test_one_probe_passes_and_the_others_hold(half_open: Control) -> None:
 
 def test_a_failed_probe_opens_it_for_longer(half_open: Control) -> None:
     half_open.slot().done(CUT_OFF)
-    assert half_open.hold() == (2.0, "its circuit breaker is open after 6 failures in a row")
+    assert half_open.hold() == (
+        2.0,
+        "its circuit breaker is open after 6 failures in a row",
+        False,
+    )
 
 
 def test_clients_do_not_probe_at_the_same_instant(control: Control) -> None:

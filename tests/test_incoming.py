@@ -125,6 +125,14 @@ def test_a_bomb_is_not_unpacked(make_api: MakeAPI, encoding: str) -> None:
     assert "max_response_bytes" in (error.hint or "")
 
 
+@pytest.mark.parametrize("coding", ["gzip, gzip", "gzip,deflate"])
+def test_what_is_packed_twice_is_not_unpacked(make_api: MakeAPI, coding: str) -> None:
+    twice = gzip.compress(gzip.compress(b"0" * 1_000_000))
+    error = failure(make_api, says(twice, content_encoding=coding))
+    assert isinstance(error, APIResponseValidationError)
+    assert coding in error.message
+
+
 def test_an_error_without_end_is_still_the_error_of_its_status(make_api: MakeAPI) -> None:
     sent: list[int] = []
     head = b"HTTP/1.1 500 Oops\r\nconnection: close\r\n\r\n"
@@ -146,6 +154,7 @@ CUTS = {
     "in its headers": b"HTTP/1.1 200 OK\r\nx-one: 1\r\nx-tw",
     "in its status line": b"HTTP/1.1 2",
     "after its length": b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\nx-t",
+    "before its body, without length": b"HTTP/1.1 200 OK\r\nx-one: 1\r\n\r\n",
     "in its body": response(b'{"n": ', content_length="20"),
     "before its body": response(b"", content_length="20"),
     "in a chunk": as_chunks(BODY)[:-200],

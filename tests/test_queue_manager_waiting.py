@@ -135,6 +135,20 @@ def test_who_may_not_wait_at_all_is_refused_with_the_honest_wait() -> None:
     assert refusal(future).retry_after == 0.25
 
 
+def test_nobody_is_refused_for_a_guess_before_its_time_is_up() -> None:
+    bench = Bench()
+    bench.waits["job"] = Wait(60.0, is_guess=True)
+    future = bench.submit("job", max_wait_s=5.0)
+    bench.turn()
+    assert not future.done()
+    bench.clock.advance(4.0)
+    bench.turn()
+    assert not future.done()
+    bench.clock.advance(1.0)
+    bench.turn()
+    assert isinstance(future.exception(0), RateLimitExceededException)
+
+
 def test_a_wait_of_just_max_wait_is_waited_for() -> None:
     bench = Bench()
     bench.waits["job"] = Wait(10.0)
@@ -278,26 +292,6 @@ def test_a_parked_job_can_be_cancelled_and_never_comes_back() -> None:
     bench.turn()
     assert bench.started == ["job"]
     assert bench.manager.status()["queued"] == 0
-
-
-def test_a_job_that_was_handed_over_can_be_cancelled_and_is_not_run() -> None:
-    bench = Bench()
-    future = bench.submit("job")
-    bench.manager.step()
-    assert future.cancel()
-    assert future.cancelled()
-    bench.work()
-    assert bench.started == []
-    assert [ticket.released for ticket in bench.tickets] == [1]
-
-
-def test_a_job_that_has_ended_cannot_be_cancelled() -> None:
-    bench = Bench()
-    future = bench.submit("job")
-    bench.turn()
-    assert future.result(0) == "job"
-    assert not future.cancel()
-    assert not future.cancelled()
 
 
 def test_who_is_cancelled_while_admission_is_asked_for_gives_it_back() -> None:

@@ -142,6 +142,7 @@ def test_story_29_prompts_are_logged_for_those_only_who_ask_for_it(
     log_prompts: bool,
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "customgroqchat")
     client = make_client(simulator.url, log_prompts=log_prompts)
     client.chat_completion("m", user("my deepest secret"))
     assert ("my deepest secret" in caplog.text) is log_prompts

@@ -128,6 +128,28 @@ def test_what_is_done_may_set_another_alarm(
     until(lambda: done)
 
 
+def test_an_alarm_that_fails_is_logged_and_costs_nobody_else_theirs(
+    dog: Watchdog,
+    clock: FakeClock,
+    done: list[str],
+    note: Note,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a defect")
+
+    dog.at(101.0, fail)
+    dog.at(101.0, note("the next"))
+    clock.wait_for_waiters()
+    clock.advance(1.0)
+    until(lambda: done)
+    assert "a defect" in caplog.text
+    dog.at(102.0, note("a later one"))
+    clock.wait_for_waiters()
+    clock.advance(1.0)
+    until(lambda: len(done) == 2)
+
+
 def test_alarms_that_were_cancelled_are_thrown_away(dog: Watchdog, clock: FakeClock) -> None:
     """Nearly every request ends before its deadline, which may be an hour away."""
     for _ in range(1_000):
