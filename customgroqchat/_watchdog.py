@@ -121,7 +121,9 @@ class Watchdog:
                 if due:
                     return due
                 if self._alarms:
-                    self._clock.wait(self._changed, self._alarms[0][0] - now)
+                    # Not much longer than for nothing: most alarms are cancelled, which wakes nobody.
+                    until_s = self._alarms[0][0]
+                    self._clock.wait(self._changed, min(until_s - now, _LINGER_S))
                     continue
                 if self._lingers:
                     self._clock.wait(self._changed, _LINGER_S)

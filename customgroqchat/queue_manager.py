@@ -522,17 +522,18 @@ class QueueManager:
 
     def _cancel(self, job: Job) -> bool:
         with self._lock:
-            work, left = job.work, self._leave(job, State.CANCELLED)
+            left = self._leave(job, State.CANCELLED)
             runs = not left and job in self._running and job.state is not State.DONE
             if runs:
                 job.state = State.CANCELLED
                 self._waiting.forget(job)
             if job.state is not State.CANCELLED:
                 return False
-        job.work = None
-        job.future.cancelled_by = error = cancelled_error()
-        if self._ended is not None and work is not None:
-            self._ended(work, None, error)
+            work, job.work = job.work, None  # of several who cancel it, one gets it
+        if work is not None:
+            job.future.cancelled_by = error = cancelled_error()
+            if self._ended is not None:
+                self._ended(work, None, error)
         call_back = job.future.end_cancelled()
         if left:
             self._changed.give()
