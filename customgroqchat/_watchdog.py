@@ -121,7 +121,7 @@ class Watchdog:
                 if due:
                     return due
                 if self._alarms:
-                    # Not much longer than for nothing: most alarms are cancelled, which wakes nobody.
+                    # Not much longer than for nothing: most alarms are cancelled, and wake nobody.
                     until_s = self._alarms[0][0]
                     self._clock.wait(self._changed, min(until_s - now, _LINGER_S))
                     continue
