@@ -241,8 +241,8 @@ class APITimeoutError(APIConnectionError):
     """The connection or the answer took longer than the timeout, or all of it than the deadline.
 
     Attributes:
-        spent: Where the time of a deadline went: seconds by ``"queue"`` and by phase of sending
-            (``"connecting"``, ``"sending"``, ``"waiting"``, ``"reading"``).
+        spent: Where the time of a deadline went: seconds by ``"preparing"``, ``"queue"`` and by
+            phase (``"connecting"``, ``"sending"``, ``"waiting"``, ``"reading"``, ``"paused"``).
     """
 
     spent: Mapping[str, float] | None = None

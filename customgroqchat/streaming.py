@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import deque
@@ -73,6 +74,7 @@ class _Reading:
     """All of a stream but the object that the caller holds, whose end is what frees the rest."""
 
     def __init__(self, feed: Feed) -> None:
+        self.process = os.getpid()
         self.busy = threading.Lock()  # held by the thread that reads
         self.is_closing = False
         self.has_ended = False
@@ -144,6 +146,8 @@ class Stream(Generic[T]):
 
     def __next__(self) -> T:
         reading = self._reading
+        if os.getpid() != reading.process:  # where the lock may be held by nobody that exists
+            raise ClientClosedException("The stream belongs to the process that opened it.")
         with reading.busy:
             try:
                 chunk = self._next_chunk()
@@ -183,7 +187,10 @@ class Stream(Generic[T]):
         return answer
 
     def close(self) -> None:
-        """Read no more of it; a thread that does gets no further event. May be called again."""
+        """Read no more of it; a thread that does gets one event more at most.
+
+        May be called again.
+        """
         reading = self._reading
         reading.is_closing = True
         if reading.busy.locked():
