@@ -42,11 +42,11 @@ class Headers(Mapping[str, str]):
 NO_HEADERS = Headers()
 
 
-class SecretHeaders(dict[str, str]):
-    """Request headers, one of which is the key: not to be seen by who prints variables."""
+class Undisclosed(dict[str, Any]):
+    """A dict with a key among its values: not to be seen by who prints variables."""
 
     def __repr__(self) -> str:
-        return f"<{len(self)} headers>"
+        return f"<{len(self)} values>"
 
 
 @dataclass(frozen=True)

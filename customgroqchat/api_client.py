@@ -17,7 +17,7 @@ from ._clock import Clock
 from ._faults import error_from_response
 from ._json import NOT_JSON, encode, parsed
 from ._line import Line
-from ._records import Attempt, Headers, RequestInfo, ResponseInfo, SecretHeaders
+from ._records import Attempt, Headers, RequestInfo, ResponseInfo, Undisclosed
 from ._retry import RetryBudget, RetryPolicy, may_have_begun
 from ._text import without_secret
 from ._types import Timeout
@@ -157,7 +157,7 @@ class APIClient:
         self._lock = threading.Lock()
         self._closing = threading.Condition(threading.Lock())
         self._wire: Wire | None = None
-        self._headers: dict[tuple[str, bool], SecretHeaders] = {}
+        self._headers: dict[tuple[str, bool], Undisclosed] = {}
 
     def __repr__(self) -> str:
         return f"APIClient(base_url={self._base_url!r})"
@@ -343,7 +343,7 @@ class APIClient:
     def _url(self, request: APIRequest) -> str:
         return f"{request.base_url or self._base_url}{API_PREFIX}{request.path}"
 
-    def _headers_for(self, request: APIRequest) -> SecretHeaders:
+    def _headers_for(self, request: APIRequest) -> Undisclosed:
         api_key = request.api_key or self._api_key
         if not api_key:
             raise missing_key()
@@ -355,7 +355,7 @@ class APIClient:
                     "The API key has characters that no key has.",
                     hint="Look for spaces, line ends and quotes around GROQ_API_KEY.",
                 )
-            headers = SecretHeaders(
+            headers = Undisclosed(
                 {
                     **(_STREAM_HEADERS if request.is_stream else _JSON_HEADERS),
                     "User-Agent": USER_AGENT,

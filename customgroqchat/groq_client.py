@@ -16,6 +16,7 @@ from ._objects import ChatCompletion, ChatCompletionChunk, TextCompletion
 from ._options import RequestOptions
 from ._ordering import Priority
 from ._process import ForkLock
+from ._records import Undisclosed
 from ._surroundings import warn_if_in_event_loop
 from ._text_completion import to_chat_payload, to_text_completion
 from ._types import NOT_GIVEN, Cap, Messages, NotGiven, Timeout
@@ -119,30 +120,32 @@ class GroqClient(ClientQuestions):
         clock: Clock | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        self._arguments = {
-            "api_key": api_key,
-            "base_url": base_url,
-            "timeout": timeout,
-            "max_retries": max_retries,
-            "max_workers": max_workers,
-            "max_queue": max_queue,
-            "max_wait": max_wait,
-            "ageing_s": ageing_s,
-            "tag_weights": tag_weights,
-            "verify": verify,
-            "proxies": proxies,
-            "default_headers": default_headers,
-            "max_response_bytes": max_response_bytes,
-            "max_event_bytes": max_event_bytes,
-            "strict_models": strict_models,
-            "expected_completion_tokens": expected_completion_tokens,
-            "policy": policy,
-            "server_limits": server_limits,
-            "share_limits": share_limits,
-            "limits_file": limits_file,
-            "allow_http": allow_http,
-            "log_prompts": log_prompts,
-        }
+        self._arguments = Undisclosed(
+            {
+                "api_key": api_key,
+                "base_url": base_url,
+                "timeout": timeout,
+                "max_retries": max_retries,
+                "max_workers": max_workers,
+                "max_queue": max_queue,
+                "max_wait": max_wait,
+                "ageing_s": ageing_s,
+                "tag_weights": tag_weights,
+                "verify": verify,
+                "proxies": proxies,
+                "default_headers": default_headers,
+                "max_response_bytes": max_response_bytes,
+                "max_event_bytes": max_event_bytes,
+                "strict_models": strict_models,
+                "expected_completion_tokens": expected_completion_tokens,
+                "policy": policy,
+                "server_limits": server_limits,
+                "share_limits": share_limits,
+                "limits_file": limits_file,
+                "allow_http": allow_http,
+                "log_prompts": log_prompts,
+            }
+        )
         self._config_source = config
         self._reloading = ForkLock()
         self._config = ConfigLoader(config).load(**self._arguments)

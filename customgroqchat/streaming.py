@@ -278,12 +278,11 @@ class Stream(Generic[T]):
         reading = self._reading
         while not (reading.has_ended or reading.is_closing):
             try:
-                if (event := self._next_event()) is not None:
-                    chunk = self._understood(event)
-                    if chunk is not None:
-                        return self._wrapped(chunk, event)
-                if reading.has_ended:
-                    return None
+                found = self._found()
+                if isinstance(found, GroqError):
+                    raise found
+                if found is not None:
+                    return found
             except GroqError as error:
                 if reading.is_closing:
                     return None
@@ -291,6 +290,14 @@ class Stream(Generic[T]):
                     raise
                 self._begin_anew(error)
         return None
+
+    def _found(self) -> T | GroqError | None:
+        """Return the next chunk; or an error that is told in its place; None if there is none yet.
+
+        An error is returned, so that no frame is left that holds what came: it may echo the key.
+        """
+        event = self._next_event()
+        return None if event is None else self._understood(event)
 
     def _next_event(self) -> ServerSentEvent | None:
         """Return the next event; None if there is none yet, or never will be."""
@@ -323,8 +330,8 @@ class Stream(Generic[T]):
             reading.fault = reading.feed.too_large(as_a_whole=True)
         reading.got_events |= bool(reading.events)
 
-    def _understood(self, event: ServerSentEvent) -> Mapping[str, Any] | None:
-        """Return the chunk in an event; None if there is none. Raises the error that it tells."""
+    def _understood(self, event: ServerSentEvent) -> T | GroqError | None:
+        """Return the chunk in an event; None if there is none; or the error that it tells."""
         reading = self._reading
         if event.data.startswith(_DONE):
             self._end()
@@ -334,20 +341,17 @@ class Stream(Generic[T]):
         chunk = parsed(event.data)
         error = error_of(event, None if chunk is NOT_JSON else chunk)
         if error is not None:
-            raise reading.feed.error_in(error)
+            return reading.feed.error_in(error)
         if not isinstance(chunk, dict):
             # Cut off in the middle; or an event of a kind that nobody here has heard of.
             if chunk is NOT_JSON and (reading.at_end or event.name):
                 return None
-            raise reading.feed.not_an_event(event)
+            return reading.feed.not_an_event(event)
         reading.collector.add(chunk)
-        return chunk
-
-    def _wrapped(self, chunk: Mapping[str, Any], event: ServerSentEvent) -> T:
         try:
             return self._wrap(chunk)
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as fault:
-            raise self._reading.feed.not_an_event(event) from fault
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            return reading.feed.not_an_event(event)
 
     def _begin_anew(self, error: GroqError | None) -> None:
         """Go on with another try; raises if there is none."""
@@ -391,11 +395,9 @@ class Stream(Generic[T]):
     def _take_in_what_is_there(self) -> None:
         """Look through events that have arrived: the usage may be among them, or the end."""
         reading = self._reading
-        try:
-            while reading.events and not reading.has_ended:
-                self._understood(reading.events.popleft())
-        except GroqError:
-            pass  # nobody wants to know any more
+        while reading.events and not reading.has_ended:
+            if isinstance(self._understood(reading.events.popleft()), GroqError):
+                return  # nobody wants to know any more
 
 
 def _drop(reading: _Reading) -> None:
