@@ -42,7 +42,7 @@ class TellingClock(Clock):
 
 url = sys.argv[1]
 limits = {"slow": {"req_per_minute": 1}}
-client = GroqClient(limits, base_url=url, timeout=300, max_wait=900, clock=TellingClock())
+client = GroqClient(limits, base_url=url, timeout=300, max_wait=900, policy="greedy", clock=TellingClock())
 """
 
 

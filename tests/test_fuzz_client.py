@@ -134,7 +134,7 @@ def changed(data: bytes, how: list[Change]) -> bytes:
     return data
 
 
-@fuzzed(40)
+@fuzzed(25)
 @given(data=st.binary(max_size=200), call=calls)
 @example(data=b"", call=CALLS["chat"])
 @example(data=b"HTTP/1.1 200 OK\r\n\r\n", call=CALLS["chat stream"])
@@ -143,7 +143,7 @@ def test_any_bytes(data: bytes, call: Callable[[GroqClient], object]) -> None:
     ends_well(data, call)
 
 
-@fuzzed(100)
+@fuzzed(50)
 @given(valid=st.sampled_from(VALID), how=changes, call=calls)
 def test_an_answer_that_was_damaged(
     valid: bytes, how: list[Change], call: Callable[[GroqClient], object]
@@ -193,7 +193,7 @@ def test_a_body_of_any_json(value: Any, status: int, call: Callable[[GroqClient]
     ends_well(response(json.dumps(value).encode(), status), call)
 
 
-@fuzzed(60)
+@fuzzed(30)
 @given(
     values=st.lists(st.one_of(parts, with_a_part_replaced(chunk_like())), min_size=1, max_size=4),
     name=st.sampled_from(["", "", "error", "message"]),
@@ -236,7 +236,7 @@ header_names = st.sampled_from(
 )
 
 
-@fuzzed(200)
+@fuzzed(100)
 @given(
     text=st.one_of(
         words,
@@ -257,7 +257,7 @@ def test_the_text_of_an_error_may_be_anything(
     assert error.retry_after is None or 0.0 <= error.retry_after < math.inf
 
 
-@fuzzed(100)
+@fuzzed(50)
 @given(
     error=st.dictionaries(
         st.sampled_from(["message", "code", "type", "param", "status_code"]) | words,

@@ -227,7 +227,7 @@ def test_closing_waits_for_what_is_on_its_way_and_fails_what_waits(
 def test_closing_is_bounded_and_ends_what_still_hangs(
     simulator: SimulatedGroq, make_client: MakeClient, timeout_s: float
 ) -> None:
-    client = make_client(simulator.url, timeout=300)
+    client = make_client(simulator.url, timeout=300, policy="greedy")  # all at once
     with simulator.hold() as gate:
         futures = [client.submit("m", user()) for _ in range(3)]
         gate.wait_until_held(3)

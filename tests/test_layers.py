@@ -80,10 +80,12 @@ def _is_package(name: str) -> bool:
 
 def imports_of(name: str, tree: ast.Module, known: Iterable[str]) -> list[Import]:
     """Return all imports of a module; those of the package by their short names."""
+    modules = set(known)
     return [
         Import(_shortened(target), when)
         for node, when in _walked(tree, "load")
-        for target in _targets(name, node, set(known))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for target in _targets(name, node, modules)
     ]
 
 
@@ -122,10 +124,13 @@ def _shortened(target: str) -> str:
     return target.removeprefix(f"{ROOT}.")
 
 
-def all_imports() -> Iterator[tuple[str, Import]]:
-    for name, tree in modules().items():
-        for imported in imports_of(name, tree, modules()):
-            yield name, imported
+@cache
+def all_imports() -> list[tuple[str, Import]]:
+    return [
+        (name, imported)
+        for name, tree in modules().items()
+        for imported in imports_of(name, tree, modules())
+    ]
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

@@ -227,7 +227,7 @@ def test_story_24_a_stream_that_is_left_frees_what_it_had(
     make_client: MakeClient, leave: Callable[[GroqClient], None]
 ) -> None:
     limits = {"m": {"req_per_minute": 100, "token_per_minute": 60_000}}
-    never, turns = threading.Event(), 4
+    never, turns = threading.Event(), 2
     half = streams(frames("One "), never)
     with RawServer(*[half] * turns, says(completion())) as server:
         client = make_client(server.url, limits, clock=FakeClock(), max_workers=1, policy="greedy")
