@@ -42,7 +42,8 @@ class TellingClock(Clock):
 
 url = sys.argv[1]
 limits = {"slow": {"req_per_minute": 1}}
-client = GroqClient(limits, base_url=url, timeout=300, max_wait=900, policy="greedy", clock=TellingClock())
+patient = {"timeout": 300, "max_wait": 900, "policy": "greedy"}
+client = GroqClient(limits, base_url=url, clock=TellingClock(), **patient)
 """
 
 
