@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from typing import Any
 
 import requests
@@ -53,12 +54,13 @@ class Incoming:
             APIResponseValidationError: it is larger.
             RequestCancelledException, ClientClosedException: the line was cut for that.
         """
+        handled = sys.exc_info()[1]
         try:
             self._line.enter("reading")
             body = self._read_all(at_most)
             self._line.check()
         except FAULTS as fault:
-            raise translated(fault, self.info, self._line) from fault
+            raise translated(fault, handled, self.info, self._line) from fault
         finally:
             self.close()
         if not body and self._has_no_length() and self.status == 200:
@@ -70,6 +72,7 @@ class Incoming:
 
         Raises what :meth:`read` raises.
         """
+        handled = sys.exc_info()[1]
         try:
             self._line.enter("reading")
             piece: bytes = self._raw.read1(_PIECE, decode_content=True) or b""
@@ -78,7 +81,7 @@ class Incoming:
             self._line.pause()
             return piece
         except FAULTS as fault:
-            raise translated(fault, self.info, self._line) from fault
+            raise translated(fault, handled, self.info, self._line) from fault
 
     def finish(self) -> None:
         """Give the connection back, if nothing comes any more but the end that is due."""
@@ -126,12 +129,20 @@ class Incoming:
 # --- faults ----------------------------------------------------------------------------------
 
 
-def translated(fault: Exception, info: RequestInfo, line: Line) -> GroqError:
+def translated(
+    fault: Exception, handled: BaseException | None, info: RequestInfo, line: Line
+) -> GroqError:
     """Return the error for a fault of the wire, or for what the line was cut for.
 
     The fault is left without its frames: their variables hold the key, and the prompt.
+
+    Args:
+        fault: What the libraries below raised, or the line.
+        handled: What the caller was handling before, whose frames are its own.
+        info: Where the request went.
+        line: Its line.
     """
-    _forget_frames(fault)
+    _forget_frames(fault, handled)
     if line.cut_by is not None:
         return _error_of_cut(line.cut_by, info, line)
     is_late = isinstance(fault, requests.Timeout | urllib3.exceptions.TimeoutError)
@@ -157,11 +168,15 @@ def translated(fault: Exception, info: RequestInfo, line: Line) -> GroqError:
     )
 
 
-def _forget_frames(fault: BaseException | None) -> None:
-    while fault is not None:
-        fault.__traceback__ = None
-        _forget_frames(fault.__cause__)
-        fault = fault.__context__
+def _forget_frames(fault: BaseException, handled: BaseException | None) -> None:
+    found: list[BaseException | None] = [fault]
+    seen = {id(None), id(handled)}
+    while found:
+        one = found.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            found += [one.__cause__, one.__context__]
 
 
 def _error_of_cut(why: str, info: RequestInfo, line: Line) -> GroqError:

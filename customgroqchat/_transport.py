@@ -6,7 +6,7 @@ common is prepared once, and the pool of an address is looked up once. Mocks tha
 ``HTTPAdapter.send``, such as the ``responses`` library, work all the same.
 
 Loading ``requests`` takes longer than loading this package, so this module is imported by the
-first request and not before.
+first client and not before.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import functools
 import http.client
 import queue
 import socket
+import sys
 import threading
 import weakref
 from collections.abc import Mapping
@@ -302,11 +303,12 @@ class Wire:
             self._lines.add(line)
             if self._aborted:
                 line.cut("closed")
+        handled = sys.exc_info()[1]
         try:
             response = self._sent(method, url, headers, body, timeout, line)
         except FAULTS as fault:
             line.leave()
-            raise translated(fault, info, line) from fault
+            raise translated(fault, handled, info, line) from fault
         except BaseException:
             line.leave()
             raise

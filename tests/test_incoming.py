@@ -14,6 +14,7 @@ from helpers_api import MODELS, MakeAPI, Simulate
 from helpers_servers import (
     Behaviour,
     RawServer,
+    closes,
     response,
     says,
     sends,
@@ -351,3 +352,17 @@ def test_a_connection_that_comes_back_when_the_client_is_closed_is_closed(
         api.close()
         incoming.finish()
         server.wait_for_ends(1)
+
+
+def test_what_its_caller_was_handling_keeps_its_frames(make_api: MakeAPI) -> None:
+    with RawServer(closes) as server:
+        api = make_api(server.url, max_retries=0)
+        try:
+            raise LookupError("of the caller")
+        except LookupError as handled:
+            with pytest.raises(APIConnectionError) as caught:
+                api.request("GET", "/models")
+            assert handled.__traceback__ is not None
+        below = caught.value.__cause__
+        assert below is not None
+        assert below.__traceback__ is None  # its variables hold the key
