@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ._headers import parse_limit_message, parse_retry_after
 from ._records import RequestInfo, ResponseInfo
 from .exceptions import (
+    APIConnectionError,
+    APIResponseValidationError,
     APIStatusError,
     AuthenticationError,
     BadRequestError,
@@ -55,6 +58,7 @@ _HINT_BY_STATUS = {
     503: "The model is over capacity; try again later.",
 }
 _LONGEST_TEXT = 500
+_KEPT_TEXT = 2000
 
 
 def error_from_response(
@@ -123,6 +127,37 @@ def error_from_frame(
         status = next((_STATUS_BY_WORD[word] for word in words if word in _STATUS_BY_WORD), 500)
     text = json.dumps({"error": dict(error)}, ensure_ascii=False, default=str)
     return error_from_response(ResponseInfo(status, response.headers, text), request, 0.0)
+
+
+def cut_off(where: str, request: RequestInfo, request_id: str | None = None) -> APIConnectionError:
+    """Return the error for an answer that ended too soon."""
+    return APIConnectionError(
+        f"The connection failed: the answer was cut off {where}.",
+        request=request,
+        request_id=request_id,
+        hint="Send it again.",
+    )
+
+
+def invalid_answer(
+    what: str, response: ResponseInfo, request: RequestInfo | None, hint: str | None = None
+) -> APIResponseValidationError:
+    """Return the error for an answer with a good status that is not what the API promises.
+
+    Args:
+        what: What is wrong, as the end of a sentence: ``"the answer is not JSON"``.
+        response: The answer, of which no more than the beginning of the text is kept.
+        request: Where the request went.
+        hint: What to do about it; by default, to look for who answers in the service's place.
+    """
+    return APIResponseValidationError(
+        f"HTTP {response.status_code}, but {what}",
+        status_code=response.status_code,
+        response=replace(response, text=response.text[:_KEPT_TEXT]),
+        request=request,
+        request_id=response.headers.get("x-request-id"),
+        hint=hint or "Something between here and the service answers in its place; check base_url.",
+    )
 
 
 def _limit_facts(error_class: type[APIStatusError], message: str) -> dict[str, Any]:

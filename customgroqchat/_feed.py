@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._collector import Collector
-from ._faults import error_from_frame
+from ._faults import cut_off, error_from_frame, invalid_answer
 from ._records import AnswerFacts, ResponseInfo
 from ._sse import ServerSentEvent
 from ._text import shown, without_secret
 from .exceptions import (
     APIConnectionError,
     APIError,
-    APIResponseValidationError,
     APIStatusError,
     APITimeoutError,
     GroqError,
@@ -107,7 +106,7 @@ class Feed:
             GroqError: something was handed over, or there is no hope.
         """
         self._incoming.close()
-        fault = error or self._cut_off()
+        fault = error or cut_off("before its end", self._incoming.info, self.facts.request_id)
         return self._keeper.stream_broke(self, fault, collector, begun=begun)
 
     def close(self) -> None:
@@ -123,19 +122,19 @@ class Feed:
     def not_an_event(self, event: ServerSentEvent) -> APIError:
         """Return the error for an event that is not of the API."""
         text = without_secret(shown(event.data), self.work.request.api_key)
-        return self._invalid(f"an event of the stream is not of the API: {text}", "base_url")
+        return self._invalid(f"an event of the stream is not of the API: {text}")
 
     def not_a_stream(self) -> APIError:
         """Return the error for an answer without a single event."""
-        return self._invalid("the answer is no stream of events", "base_url")
+        return self._invalid("the answer is no stream of events.")
 
     def too_large(self, *, as_a_whole: bool) -> APIError:
         """Return the error for an event, or a stream as a whole, that is larger than may be."""
+        what, most, setting = "an event of the stream", self.max_event_bytes, "max_event_bytes"
         if as_a_whole:
-            what = f"the stream is larger than {self.max_response_bytes} bytes"
-            return self._invalid(what, "max_response_bytes")
-        what = f"an event of the stream is larger than {self.max_event_bytes} bytes"
-        return self._invalid(what, "max_event_bytes")
+            what, most, setting = "the stream", self.max_response_bytes, "max_response_bytes"
+        hint = f"Raise {setting} if that is to be expected."
+        return self._invalid(f"{what} is larger than {most} bytes.", hint)
 
     def error_in(self, error: Mapping[str, Any]) -> APIError:
         """Return the error for one that the service sent as an event."""
@@ -144,31 +143,16 @@ class Feed:
         told = json.loads(without_secret(text, self.work.request.api_key))
         return error_from_frame(told, self.response, self._incoming.info)
 
-    def _invalid(self, what: str, setting: str) -> APIError:
-        return APIResponseValidationError(
-            f"HTTP {self.response.status_code}, but {what}.",
-            status_code=self.response.status_code,
-            response=self.response,
-            request=self._incoming.info,
-            request_id=self.facts.request_id,
-            hint=f"Check {setting}.",
-        )
-
-    def _cut_off(self) -> APIError:
-        return APIConnectionError(
-            "The connection failed: the stream ended too soon.",
-            request=self._incoming.info,
-            request_id=self.facts.request_id,
-            hint="Send it again.",
-        )
+    def _invalid(self, what: str, hint: str | None = None) -> APIError:
+        return invalid_answer(what, self.response, self._incoming.info, hint)
 
 
 def incomplete(error: APIError, collector: Collector, usage: Usage) -> APIError:
-    """Return the error for a stream that broke off after something of it was handed over."""
+    """Return the error for a stream that broke off, unless the one that there is says more."""
     if isinstance(error, APITimeoutError | APIStatusError) or not isinstance(
         error, APIConnectionError
     ):
-        return error  # which says more
+        return error
     broken = IncompleteStreamError(
         f"The stream broke off after {usage.completion} tokens or so: {error.message}",
         request=error.request,

@@ -9,8 +9,9 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
+from ._faults import cut_off, invalid_answer
 from ._line import Line, LineCut
-from ._records import Headers, RequestInfo
+from ._records import Headers, RequestInfo, ResponseInfo
 from .exceptions import (
     APIConnectionError,
     APIResponseValidationError,
@@ -63,8 +64,8 @@ class Incoming:
             raise translated(fault, handled, self.info, self._line) from fault
         finally:
             self.close()
-        if not body and self._has_no_length() and self.status == 200:
-            raise cut_off(self.info, "before its body")
+        if not body and self.ends_with_connection and self.status == 200:
+            raise cut_off("before its body", self.info)
         return body
 
     def read1(self) -> bytes:
@@ -103,14 +104,14 @@ class Incoming:
     @property
     def ends_with_connection(self) -> bool:
         """Whether only the end of the connection tells the end of the body."""
-        return self._has_no_length()
+        return not ("content-length" in self.headers or "transfer-encoding" in self.headers)
 
     def _read_all(self, at_most: int) -> bytes:
         raw = self._raw
         length = self.headers.get("content-length", "")
         coding = self.headers.get("content-encoding", "")
         if "," in coding:  # nobody asked for that, and it multiplies what a few bytes can become
-            raise _not_asked_for(self.info, self.status, coding)
+            raise self._invalid(f"it is packed in a way that nobody asked for: {coding[:80]}")
         if _is_short(length, at_most) and not coding:
             whole: bytes = raw.read(decode_content=True)
             return whole
@@ -119,11 +120,15 @@ class Incoming:
             pieces.append(piece)
             size += len(piece)
             if size > at_most:
-                raise too_large(self.info, self.status, "answer", "max_response_bytes", at_most)
+                raise self._invalid(
+                    f"the answer is larger than {at_most} bytes.",
+                    "Raise max_response_bytes if that is to be expected.",
+                )
         return b"".join(pieces)
 
-    def _has_no_length(self) -> bool:
-        return not ("content-length" in self.headers or "transfer-encoding" in self.headers)
+    def _invalid(self, what: str, hint: str | None = None) -> APIResponseValidationError:
+        # Without the headers: they may echo the key, which is not known here.
+        return invalid_answer(what, ResponseInfo(self.status), self.info, hint)
 
 
 # --- faults ----------------------------------------------------------------------------------
@@ -197,39 +202,9 @@ def _error_of_cut(why: str, info: RequestInfo, line: Line) -> GroqError:
     return RequestCancelledException("The request was cancelled while it was on its way.")
 
 
-def cut_off(info: RequestInfo, where: str) -> APIConnectionError:
-    """Return the error for an answer that ended too soon."""
-    return APIConnectionError(
-        f"The connection failed: the answer was cut off {where}.",
-        request=info,
-        hint="Send it again.",
-    )
-
-
-def too_large(
-    info: RequestInfo, status: int, what: str, setting: str, at_most: int
-) -> APIResponseValidationError:
-    """Return the error for an answer, or a part of one, that is larger than a setting allows."""
-    return APIResponseValidationError(
-        f"HTTP {status}, but the {what} is larger than {at_most} bytes.",
-        status_code=status,
-        request=info,
-        hint=f"Raise {setting} if that is to be expected.",
-    )
-
-
 def _is_short(length: str, at_most: int) -> bool:
     is_number = length.isascii() and length.isdigit() and len(length) < 16
     return is_number and int(length) <= at_most
-
-
-def _not_asked_for(info: RequestInfo, status: int, coding: str) -> APIResponseValidationError:
-    return APIResponseValidationError(
-        f"HTTP {status}, but the answer is packed in a way that nobody asked for: {coding[:80]}",
-        status_code=status,
-        request=info,
-        hint="Something between here and the service answers in its place; check base_url.",
-    )
 
 
 def is_dead(fault: BaseException) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from . import _process
 from ._clock import Clock
-from ._faults import error_from_response
+from ._faults import cut_off, error_from_response, invalid_answer
 from ._json import NOT_JSON, encode, parsed
 from ._line import Line
 from ._records import Attempt, Headers, RequestInfo, ResponseInfo, Undisclosed
@@ -44,7 +44,6 @@ DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 _JSON_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
 # What compresses a stream on its way holds back its events.
 _STREAM_HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
-_KEPT_TEXT = 2000
 _ERROR_BYTES = 1024 * 1024  # of an error's text: no proxy has more to say
 
 
@@ -382,18 +381,10 @@ class APIClient:
         info = RequestInfo(request.method, self._url(request))
         if incoming.ends_with_connection and body.lstrip()[:1] in (b"{", b"["):
             # Where nothing tells the length, an answer that is cut off looks like a whole one.
-            return APIConnectionError(
-                "The connection failed: the answer was cut off in its body.", request=info
-            )
+            return cut_off("in its body", info)
         told, text = _told(incoming, body, request.api_key or self._api_key)
-        return APIResponseValidationError(
-            f"HTTP {incoming.status}, but the answer is not JSON: {text[:80]!r}",
-            status_code=incoming.status,
-            response=ResponseInfo(incoming.status, told, text[:_KEPT_TEXT]),
-            request=info,
-            request_id=told.get("x-request-id"),
-            hint="Something between here and the service answers in its place; check base_url.",
-        )
+        what = f"the answer is not JSON: {text[:80]!r}"
+        return invalid_answer(what, ResponseInfo(incoming.status, told, text), info)
 
     def _pause(self, delay_s: float) -> None:
         until_s = self._clock.monotonic() + delay_s

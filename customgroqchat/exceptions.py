@@ -249,7 +249,7 @@ class APITimeoutError(APIConnectionError):
 
 
 class IncompleteStreamError(APIConnectionError):
-    """A stream broke off after something of it was handed over, so that it is not sent again.
+    """A stream broke off, and something of it was handed over, or no other try is left.
 
     Attributes:
         text: What was said so far.

@@ -14,6 +14,7 @@ from typing import Any
 
 from ._clock import Clock
 from ._collector import Collector
+from ._faults import invalid_answer
 from ._feed import Feed, incomplete
 from ._futures import result_of
 from ._headers import parse_limit_headers, parse_request_instant
@@ -24,7 +25,7 @@ from ._outcomes import (
     waits_for_quota,
     was_not_charged,
 )
-from ._records import Attempt
+from ._records import Attempt, Headers, ResponseInfo
 from ._reports import Reporter
 from ._text import shown, without_secret
 from ._work import Ticket, Work, fitted
@@ -108,7 +109,9 @@ class Sender:
         """
         now = self._clock.monotonic()
         if work.is_over(now):
-            raise _deadline_over(work, now)
+            error = _deadline_over(work, now)
+            self._add_way(error, work)
+            raise error
         slot = self._congestion.enter(work.service)
         if isinstance(slot, Hold):
             return Wait(slot.wait_s, reason=slot.reason, is_guess=slot.is_guess)
@@ -196,17 +199,20 @@ class Sender:
     def ended(self, work: Work, value: Any, error: BaseException | None) -> None:
         """Report the end of a request; that of a stream which was opened comes later."""
         if error is not None:
-            self._with_way(error, work)
+            self._complete(error, work)
             self.report_failure(work, error)
         elif not work.request.is_stream and work.ends():
             self._reporter.settled(work, work.usage, value)
 
-    def _with_way(self, error: BaseException, work: Work) -> None:
+    def _complete(self, error: BaseException, work: Work) -> None:
         """Add to the word of the queue, or of a canceller, how far the request had come."""
         if isinstance(error, GroqError) and work.attempts and not error.attempts:
-            error.model = work.scope.model
-            error.attempts, error.history = work.attempts, self._history(error, work)
-            error.waited = work.waited_s(self._clock.monotonic())
+            self._add_way(error, work)
+
+    def _add_way(self, error: GroqError, work: Work) -> None:
+        error.model = work.scope.model
+        error.attempts, error.history = work.attempts, self._history(error, work)
+        error.waited = work.waited_s(self._clock.monotonic())
 
     def _history(self, error: GroqError, work: Work) -> tuple[Attempt, ...]:
         """Return how the attempts went, with the one that has just been cut."""
@@ -304,10 +310,7 @@ class Sender:
             error = _deadline_missed(error, work, now)
         if isinstance(error, RateLimitError) and error.retry_after is not None:
             error.available_at = self._clock.wall() + error.retry_after
-        error.model = work.scope.model
-        error.attempts = work.attempts
-        error.history = tuple(work.history)
-        error.waited = work.waited_s(now)
+        self._add_way(error, work)
         return error
 
     def _delay_s(self, work: Work, error: APIError, now: float) -> float | None:
@@ -384,7 +387,7 @@ class Sender:
         except BaseException as error:
             if future is not None and future.done() and not future.cancelled():
                 future.add_done_callback(_close_result)  # it came in the same instant
-            self._with_way(error, work)
+            self._complete(error, work)
             self.report_failure(work, error)
             raise
         return feed
@@ -435,10 +438,6 @@ def _close_result(future: Future[Any]) -> None:
 def _deadline_over(work: Work, now: float) -> RateLimitExceededException:
     return RateLimitExceededException(
         f"The deadline of the request is over: it waited {now - work.born_s:.3f} s for its turn.",
-        attempts=work.attempts,
-        history=tuple(work.history) or None,
-        model=work.scope.model,
-        waited=work.waited_s(now),
         hint="Allow a longer deadline.",
     )
 
@@ -464,9 +463,5 @@ def _deadline_missed(error: APITimeoutError, work: Work, now: float) -> APITimeo
 
 def _not_understood(response: APIResponse, api_key: str | None) -> APIResponseValidationError:
     text = without_secret(shown(response.data), api_key)
-    return APIResponseValidationError(
-        f"HTTP {response.status_code}, but the answer is not of the API's form: {text}",
-        status_code=response.status_code,
-        request_id=response.request_id,
-        hint="Something between here and the service answers in its place; check base_url.",
-    )
+    told = ResponseInfo(response.status_code, Headers(response.headers).without_secret(api_key))
+    return invalid_answer(f"the answer is not of the API's form: {text}", told, None)

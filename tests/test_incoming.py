@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import sys
 import threading
 import zlib
 from typing import Any
@@ -359,10 +360,11 @@ def test_what_its_caller_was_handling_keeps_its_frames(make_api: MakeAPI) -> Non
         api = make_api(server.url, max_retries=0)
         try:
             raise LookupError("of the caller")
-        except LookupError as handled:
+        except LookupError:
             with pytest.raises(APIConnectionError) as caught:
-                api.request("GET", "/models")
-            assert handled.__traceback__ is not None
-        below = caught.value.__cause__
-        assert below is not None
-        assert below.__traceback__ is None  # its variables hold the key
+                api.request("GET", MODELS)
+            handled, below = sys.exc_info()[1], caught.value.__cause__
+    assert handled is not None
+    assert handled.__traceback__ is not None
+    assert below is not None
+    assert below.__traceback__ is None  # its variables hold the key
