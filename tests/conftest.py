@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -133,3 +134,17 @@ def simulator(groq_simulator_factory: Callable[..., SimulatedGroq]) -> Simulated
 def client(simulator: SimulatedGroq, make_client: Callable[..., GroqClient]) -> GroqClient:
     """A client of that service, which knows of no limits either."""
     return make_client(simulator.url)
+
+
+@pytest.fixture
+def crowded() -> Iterator[int]:
+    """A port at which the next connection waits to be accepted for ever."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield int(server.getsockname()[1])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 from helpers_servers import (
@@ -74,20 +71,6 @@ def test_however_slow_the_service_is(
         assert (error.attempts, error.model) == (1, "m")
         assert [attempt.phase for attempt in error.history] == [phase]
         server.wait_for_ends(1)
-
-
-@pytest.fixture
-def crowded() -> Iterator[int]:
-    """A port at which the next connection waits to be accepted for ever."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(socket.socket())
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(server.getsockname())
-        yield int(server.getsockname()[1])
 
 
 def test_or_does_not_accept(make_client: MakeClient, crowded: int) -> None:

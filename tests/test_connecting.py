@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -248,20 +247,6 @@ def test_a_connection_has_the_options_and_the_source_that_were_asked_for(
 
 
 # --- servers that do not accept --------------------------------------------------------------
-
-
-@pytest.fixture
-def crowded() -> Iterator[int]:
-    """A port at which the next connection waits to be accepted for ever."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(socket.socket())
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(server.getsockname())
-        yield port_of(server)
 
 
 def test_a_server_that_does_not_accept_is_left_after_the_connect_timeout(
