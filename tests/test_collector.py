@@ -13,18 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from customgroqchat._collector import Collector, error_of
-from customgroqchat._objects import (
-    APIObject,
+from customgroqchat._objects import APIObject
+from customgroqchat._sse import ServerSentEvent
+from customgroqchat.types import CompletionUsage
+from customgroqchat.types.chat import (
     ChatCompletion,
     ChatCompletionChunk,
-    ChoiceDelta,
-    ChunkChoice,
-    CompletionUsage,
-    FunctionDelta,
-    ToolCall,
-    ToolCallDelta,
+    ChatCompletionMessageToolCall,
 )
-from customgroqchat._sse import ServerSentEvent
+from customgroqchat.types.chat.chat_completion_chunk import (
+    Choice,
+    ChoiceDelta,
+    ChoiceDeltaToolCall,
+    ChoiceDeltaToolCallFunction,
+)
 
 USAGE = {"prompt_tokens": 72, "completion_tokens": 5, "total_tokens": 77}
 HEAD = {
@@ -517,10 +519,10 @@ def test_chunks_have_attributes_and_classes() -> None:
     call = choice.delta.tool_calls[0]
     assert (call.index, call.id) == (0, "c")
     assert [type(part) for part in (choice, choice.delta, call, call.function, wrapped.usage)] == [
-        ChunkChoice,
+        Choice,
         ChoiceDelta,
-        ToolCallDelta,
-        FunctionDelta,
+        ChoiceDeltaToolCall,
+        ChoiceDeltaToolCallFunction,
         CompletionUsage,
     ]
     assert pickle.loads(pickle.dumps(wrapped)) == wrapped
@@ -531,11 +533,11 @@ def test_chunks_have_attributes_and_classes() -> None:
     [
         (ChatCompletionChunk(), "usage"),
         (ChatCompletionChunk(), "x_groq"),
-        (ChunkChoice(), "finish_reason"),
+        (Choice(), "finish_reason"),
         (ChoiceDelta(), "content"),
         (ChoiceDelta(), "tool_calls"),
-        (ToolCallDelta(index=0), "id"),
-        (FunctionDelta(), "name"),
+        (ChoiceDeltaToolCall(index=0), "id"),
+        (ChoiceDeltaToolCallFunction(), "name"),
     ],
 )
 def test_what_a_chunk_leaves_out_is_none(piece: APIObject, name: str) -> None:
@@ -548,5 +550,5 @@ def test_the_collected_answer_has_the_classes_of_an_answer() -> None:
     )
     message = answer.choices[0].message
     assert message.tool_calls is not None
-    assert type(message.tool_calls[0]) is ToolCall
+    assert type(message.tool_calls[0]) is ChatCompletionMessageToolCall
     assert message.tool_calls[0].function.name == "f"

@@ -1,4 +1,4 @@
-"""Answers that are dicts with attributes."""
+"""Answers that are dicts with attributes: fields, classes, how they are made and copied."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ from typing import Any
 
 import pytest
 from helpers_properties import json_values, repeatable
-from helpers_recordings import exchanges
 from hypothesis import given
 from hypothesis import strategies as st
 
-from customgroqchat._objects import (
-    APIObject,
+from customgroqchat import InvalidRequestException
+from customgroqchat._objects import APIObject
+from customgroqchat.types import CompletionUsage, Model, ModelList, TextChoice, TextCompletion
+from customgroqchat.types.chat import (
     ChatCompletion,
     ChatCompletionMessage,
-    Choice,
-    CompletionUsage,
-    Function,
-    Model,
-    ModelList,
-    TextChoice,
-    TextCompletion,
-    ToolCall,
+    ChatCompletionMessageToolCall,
 )
+from customgroqchat.types.chat.chat_completion import Choice
+from customgroqchat.types.chat.chat_completion_message_tool_call import Function
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 CHAT = {
@@ -75,13 +71,14 @@ def test_everything_inside_has_its_class(chat: ChatCompletion) -> None:
         ChatCompletionMessage,
         CompletionUsage,
     ]
-    assert type(message.tool_calls[0]) is ToolCall
+    assert type(message.tool_calls[0]) is ChatCompletionMessageToolCall
     assert type(message.tool_calls[0].function) is Function
 
 
 def test_unknown_fields_are_wrapped_as_well(chat: ChatCompletion) -> None:
-    assert chat.new_field.parts[0].a == 1
-    assert chat.new_field.parts[1][0].b == 2
+    new_field = chat["new_field"]
+    assert new_field.parts[0].a == 1
+    assert new_field.parts[1][0].b == 2
     assert chat.x_groq is not None
     assert chat.x_groq.id == "req_1"
 
@@ -131,19 +128,67 @@ def test_a_field_of_another_shape_than_promised_is_kept() -> None:
     assert odd.id.a.b == 1
 
 
-def test_names_of_dicts_methods_are_reached_by_key_only() -> None:
-    answer = APIObject.wrap({"items": [1], "keys": 2})
-    assert answer["items"] == [1]
-    assert list(answer.items()) == [("items", [1]), ("keys", 2)]
+NAMES_OF_METHODS = ["items", "keys", "values", "get", "copy", "update", "pop", "json", "wrap"]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_METHODS)
+def test_names_of_methods_are_reached_by_key_only(name: str) -> None:
+    answer = APIObject.wrap({name: [{"a": 1}], "other": 2})
+    assert answer[name] == [{"a": 1}]
+    assert callable(getattr(answer, name))
+    assert list(answer.items()) == [(name, [{"a": 1}]), ("other", 2)]
+    assert json.loads(json.dumps(answer)) == answer.to_dict() == answer
+    with pytest.raises(AttributeError, match=rf"answer\['{name}'\]"):
+        setattr(answer, name, 1)
+    assert answer[name] == [{"a": 1}]
 
 
 def test_attributes_can_be_set_and_deleted(chat: ChatCompletion) -> None:
-    chat.note = "mine"
-    assert chat["note"] == "mine"
-    del chat.note
-    assert "note" not in chat
-    with pytest.raises(AttributeError, match="note"):
-        del chat.note
+    anything: Any = chat
+    anything.remark = "mine"
+    assert chat["remark"] == "mine"
+    del anything.remark
+    assert "remark" not in chat
+    with pytest.raises(AttributeError, match="remark"):
+        del anything.remark
+
+
+def test_names_with_an_underscore_are_no_fields(chat: ChatCompletion) -> None:
+    anything: Any = chat
+    anything._raw_response = chat
+    anything._kept = [1]
+    assert anything._raw_response is chat
+    assert chat == CHAT
+    assert "_kept" not in repr(chat)
+    del anything._kept
+    assert not hasattr(chat, "_kept")
+
+
+def test_fields_with_an_underscore_can_be_read() -> None:
+    sent: Any = APIObject.wrap({"_id": 1, "__html__": 2, "__setstate__": 3})
+    assert sent._id == 1
+    assert not hasattr(sent, "__html__")
+    assert copy.deepcopy(sent) == sent == pickle.loads(pickle.dumps(sent))
+    del sent._id
+    assert list(sent) == ["__html__", "__setstate__"]
+
+
+def test_what_can_follow_the_dot_is_told(chat: ChatCompletion) -> None:
+    assert {"choices", "service_tier", "new_field", "model_dump", "items"} <= set(dir(chat))
+    assert dir(chat) == sorted(set(dir(chat)))
+
+
+def test_answers_can_be_matched(chat: ChatCompletion) -> None:
+    match chat:
+        case ChatCompletion(choices=[Choice(message=ChatCompletionMessage(content=str(text)))]):
+            assert text == "Grüezi"
+        case _:
+            pytest.fail("the class does not match")
+    match chat:
+        case {"choices": [{"message": {"content": "Grüezi"}}], "usage": {"total_tokens": int(n)}}:
+            assert n == 77
+        case _:
+            pytest.fail("the mapping does not match")
 
 
 def test_models_and_texts_have_their_classes() -> None:
@@ -156,15 +201,68 @@ def test_models_and_texts_have_their_classes() -> None:
     assert text.choices[0].text == "Hi"
 
 
+# --- making ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        ChatCompletion(CHAT),
+        ChatCompletion(**CHAT),
+        ChatCompletion(CHAT.items()),
+        ChatCompletion.construct(**CHAT),
+        ChatCompletion.model_construct(_fields_set={"id"}, **CHAT),
+        ChatCompletion.model_validate(CHAT),
+        ChatCompletion.model_validate(APIObject.wrap(CHAT), strict=True),
+        ChatCompletion.model_validate_json(json.dumps(CHAT)),
+        ChatCompletion.model_validate_json(json.dumps(CHAT).encode()),
+    ],
+)
+def test_every_way_to_make_one_gives_the_same(made: ChatCompletion) -> None:
+    assert made == CHAT
+    assert type(made) is ChatCompletion
+    assert type(made.choices[0].message) is ChatCompletionMessage
+    assert made.choices[0].message.tool_calls is not None
+    assert made.choices[0].message.tool_calls[0].function.name == "f"
+
+
+def test_what_is_valid_already_is_left_alone(chat: ChatCompletion) -> None:
+    assert ChatCompletion.model_validate(chat) is chat
+    assert APIObject.model_validate(chat) is chat
+
+
+@pytest.mark.parametrize("odd", [None, 3, "text", [CHAT]])
+def test_what_is_no_mapping_is_refused(odd: Any) -> None:
+    with pytest.raises(InvalidRequestException, match="ChatCompletion cannot be made of") as caught:
+        ChatCompletion.model_validate(odd)
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.field == "obj"
+    assert str(caught.value.value).startswith(repr(odd)[:60])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", b"\xff"])
+def test_text_that_is_no_object_is_refused(text: str | bytes) -> None:
+    with pytest.raises(InvalidRequestException, match="give a mapping"):
+        Model.model_validate_json(text)
+
+
+def test_known_and_unknown_fields_are_told_apart(chat: ChatCompletion) -> None:
+    assert chat.model_fields_set == set(CHAT)
+    assert chat.model_extra == {"new_field": CHAT["new_field"]}
+    assert APIObject(a=1).model_extra == {"a": 1}
+    assert Model().model_fields_set == set()
+
+
 # --- copies ----------------------------------------------------------------------------------
 
 
-def test_repr_names_the_class_and_holds_the_data() -> None:
-    assert repr(Function(name="f")) == "Function({'name': 'f'})"
-
-
-def test_a_copy_is_shallow(chat: ChatCompletion) -> None:
-    twin = copy.copy(chat)
+@pytest.mark.parametrize(
+    "twin_of",
+    [copy.copy, APIObject.copy, APIObject.model_copy],
+    ids=["copy.copy", "copy", "model_copy"],
+)
+def test_a_copy_is_shallow(chat: ChatCompletion, twin_of: Any) -> None:
+    twin = twin_of(chat)
     assert type(twin) is ChatCompletion
     assert twin == chat
     assert twin.choices is chat.choices
@@ -172,22 +270,40 @@ def test_a_copy_is_shallow(chat: ChatCompletion) -> None:
     assert chat.id == "chatcmpl-1"
 
 
-def test_a_deep_copy_shares_nothing(chat: ChatCompletion) -> None:
-    twin = copy.deepcopy(chat)
+@pytest.mark.parametrize(
+    "twin_of",
+    [
+        copy.deepcopy,
+        lambda chat: chat.copy(deep=True),
+        lambda chat: chat.model_copy(deep=True),
+    ],
+    ids=["copy.deepcopy", "copy", "model_copy"],
+)
+def test_a_deep_copy_shares_nothing(chat: ChatCompletion, twin_of: Any) -> None:
+    twin = twin_of(chat)
     assert type(twin.choices[0].message) is ChatCompletionMessage
     assert twin == chat
     twin.choices[0].message.content = "changed"
     assert chat.choices[0].message.content == "Grüezi"
 
 
+def test_a_copy_can_be_given_other_fields(chat: ChatCompletion) -> None:
+    twin = chat.model_copy(update={"id": "other", "more": 1})
+    assert twin == {**CHAT, "id": "other", "more": 1}
+    assert chat == CHAT
+
+
 def test_a_deep_copy_keeps_what_is_shared_shared() -> None:
     shared = APIObject(n=1)
-    twin = copy.deepcopy(APIObject(one=shared, two=shared))
+    twin: Any = copy.deepcopy(APIObject(one=shared, two=shared))
     assert twin.one is twin.two
     assert twin.one is not shared
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_pickles_keep_data_and_classes(chat: ChatCompletion, protocol: int) -> None:
     twin = pickle.loads(pickle.dumps(chat, protocol))
     assert twin == chat
@@ -195,33 +311,28 @@ def test_pickles_keep_data_and_classes(chat: ChatCompletion, protocol: int) -> N
     assert type(twin.choices[0].message) is ChatCompletionMessage
 
 
-@pytest.mark.parametrize("dump", ["to_dict", "model_dump"])
-def test_plain_dicts_and_lists(chat: ChatCompletion, dump: str) -> None:
-    plain = getattr(chat, dump)()
-    assert plain == CHAT
-    assert _classes_in(plain) <= {dict, list, str, int}
-    plain["choices"][0]["index"] = 99
-    assert chat.choices[0].index == 0
+TWINS = [
+    copy.copy,
+    copy.deepcopy,
+    *(lambda x, p=p: pickle.loads(pickle.dumps(x, p)) for p in PROTOCOLS),
+]
 
 
-def _classes_in(value: Any) -> set[type]:
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return {type(value)}.union(*map(_classes_in, inside))
+@pytest.mark.parametrize("twin_of", TWINS)
+def test_copies_keep_what_is_private(chat: ChatCompletion, twin_of: Any) -> None:
+    anything: Any = chat
+    anything._kept = ["by a framework"]
+    assert twin_of(anything)._kept == ["by a framework"]
 
 
-def test_json_text_is_readable_and_complete(chat: ChatCompletion) -> None:
-    assert json.loads(chat.to_json()) == CHAT
-    assert "Grüezi" in chat.to_json()
-    assert "\n  " in chat.to_json()
-    assert "\n" not in chat.to_json(indent=None)
-
-
-def test_the_official_sdks_options_are_accepted(chat: ChatCompletion) -> None:
-    assert chat.model_dump(mode="json", exclude_none=True) == CHAT
-    text = chat.model_dump_json(exclude_unset=True)
-    assert json.loads(text) == CHAT
-    assert "\n" not in text
-    assert "\n   " in chat.model_dump_json(indent=3)
+@pytest.mark.parametrize("twin_of", TWINS[1:])
+def test_copies_may_contain_themselves(chat: ChatCompletion, twin_of: Any) -> None:
+    anything: Any = chat
+    anything._raw_response = chat
+    twin = twin_of(anything)
+    assert twin._raw_response is twin
+    assert twin is not chat
+    assert twin == CHAT
 
 
 # --- any JSON at all -------------------------------------------------------------------------
@@ -242,19 +353,3 @@ def test_wrapping_changes_nothing_but_the_class(data: dict[str, Any], cls: type[
     assert pickle.loads(pickle.dumps(wrapped)) == data
     assert copy.deepcopy(wrapped) == data
     assert json.dumps(wrapped) == json.dumps(data)
-
-
-RECORDED = [row for row in exchanges(failed=False) if row["response"]["body"].startswith("{")]
-
-
-@pytest.mark.parametrize("row", RECORDED, ids=lambda row: row["id"])
-def test_recorded_answers_equal_their_json(row: dict[str, Any]) -> None:
-    data = json.loads(row["response"]["body"])
-    answer = (ModelList if "data" in data else ChatCompletion).wrap(data)
-    assert answer == data
-    assert answer.to_dict() == data
-    for name, value in data.items():
-        assert getattr(answer, name) == value
-    for choice, raw in zip(answer.get("choices", ()), data.get("choices", ()), strict=True):
-        assert choice.message.content == raw["message"].get("content")
-        assert choice.finish_reason == raw["finish_reason"]

@@ -13,8 +13,8 @@ import pytest
 from helpers_recordings import recorded
 
 from customgroqchat._collector import Collector, error_of
-from customgroqchat._objects import ChatCompletion, ChatCompletionChunk
 from customgroqchat._sse import ServerSentEvent, SSEDecoder
+from customgroqchat.types.chat import ChatCompletion, ChatCompletionChunk
 
 DONE = "[DONE]"
 EIGHT_MIB = 8 << 20
