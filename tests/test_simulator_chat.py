@@ -275,7 +275,10 @@ def test_models_that_are_gone(groq_simulator_factory: Simulate) -> None:
         ("POST", "/openai/v1/completions"),
         ("GET", CHAT),
         ("GET", "/openapi.json"),
-        ("DELETE", "/openai/v1/models/x"),
+        ("DELETE", CHAT),
+        ("POST", "/openai/v1/models"),
+        ("GET", "/openai/v1/models/"),
+        ("GET", "/openai/v1/files/x/y"),
     ],
 )
 def test_unknown_paths(groq_simulator: SimulatedGroq, method: str, path: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from customgroqchat.testing._sim_buckets import DIMENSIONS, Level, Refusal, refill_ns
-from customgroqchat.testing._sim_models import SimulatedModel
+from customgroqchat.testing._sim_model import SimulatedModel
 from customgroqchat.testing._sim_tokens import (
     answer_pieces,
     count_pieces,
@@ -25,8 +25,8 @@ from customgroqchat.testing._sim_wire import (
     go_duration,
     rate_limit_headers,
     refusal_message,
-    request_id,
     to_json,
+    type_id,
 )
 
 RECORDINGS = Path(__file__).resolve().parents[1] / ".." / "shared" / "recordings"
@@ -184,16 +184,16 @@ def test_recorded_refusals_without_admission_have_the_same_bodies() -> None:
 
 def test_request_ids_hold_their_time_like_recorded_ones() -> None:
     rng = random.Random(1)
-    name = request_id(1_783_341_610.901, rng)
+    name = type_id("req", 1_783_341_610.901, rng)
     assert name.startswith("req_01kwvq2xwn")
     assert re.fullmatch(r"req_[0-7][0-9a-hjkmnp-tv-z]{25}", name)
-    assert len({request_id(5.0, rng) for _ in range(1000)}) == 1000
+    assert len({type_id("req", 5.0, rng) for _ in range(1000)}) == 1000
 
 
 def test_request_ids_are_uuids_of_version_seven() -> None:
     digits = "0123456789abcdefghjkmnpqrstvwxyz"
     number = 0
-    for character in request_id(1e9, random.Random(2)).removeprefix("req_"):
+    for character in type_id("req", 1e9, random.Random(2)).removeprefix("req_"):
         number = number << 5 | digits.index(character)
     assert (number >> 80, number >> 76 & 15, number >> 62 & 3) == (10**12, 7, 2)
 

@@ -7,7 +7,15 @@
 from __future__ import annotations
 
 from .clock import FakeClock
-from .simulator import FAULT_KINDS, LIVE_MODELS, Gate, RequestRecord, SimulatedGroq, SimulatedModel
+from .simulator import (
+    FAULT_KINDS,
+    LIVE_MODELS,
+    Gate,
+    RequestRecord,
+    SimulatedGroq,
+    SimulatedModel,
+    Upload,
+)
 
 __all__ = [
     "FAULT_KINDS",
@@ -17,4 +25,5 @@ __all__ = [
     "RequestRecord",
     "SimulatedGroq",
     "SimulatedModel",
+    "Upload",
 ]

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from ._sim_tokens import answer_pieces, text_pieces
+from ._sim_script import Utterance
 from ._sim_wire import to_json
 
 DONE_FRAME = b"data: [DONE]\n\n"
+
+
+@dataclass
+class ToolCall:
+    """One call of a function, with its arguments in pieces of one token each."""
+
+    identifier: str
+    name: str
+    arguments: list[str]
+
+    def json(self) -> dict[str, Any]:
+        """The call as a message holds it."""
+        function = {"name": self.name, "arguments": "".join(self.arguments)}
+        return {"id": self.identifier, "type": "function", "function": function}
 
 
 @dataclass
@@ -31,33 +45,34 @@ class Answer:
     finish_reason: str = "stop"
     reasoning: list[str] = field(default_factory=list)
     content: list[str] = field(default_factory=list)
-    tool_call: dict[str, Any] | None = None
+    calls: list[ToolCall] = field(default_factory=list)
+    error: dict[str, Any] | None = None
 
     @property
     def completion_tokens(self) -> int:
-        """All output tokens: reasoning, text and the arguments of a tool call."""
-        return len(self.reasoning) + len(self.content)
+        """All output tokens: reasoning, text and the arguments of tool calls."""
+        spoken = sum(len(call.arguments) for call in self.calls)
+        return len(self.reasoning) + len(self.content) + spoken
 
-    def fill(self, payload: Mapping[str, Any], wanted: int, reasoning: int, cap: int) -> None:
-        """Write ``wanted`` tokens, ``reasoning`` of them thoughts, and no more than ``cap``."""
-        thoughts = min(reasoning, wanted, cap)
-        self.reasoning = answer_pieces(payload, thoughts)
-        tool = forced_tool(payload)
-        text = _content(payload, wanted - thoughts, tool)
-        self.content = text[: cap - thoughts]
-        if thoughts + len(text) > cap or wanted > cap:
-            self.finish_reason = "length"
-        elif tool is not None:
-            self.finish_reason = "tool_calls"
-        if tool is not None:
-            self.tool_call = self._call(tool)
+    @property
+    def text(self) -> str:
+        """The content."""
+        return "".join(self.content)
 
-    def _call(self, name: str) -> dict[str, Any]:
-        return {
-            "id": "fc_" + self.completion_id.removeprefix("chatcmpl-"),
-            "type": "function",
-            "function": {"name": name, "arguments": "".join(self.content)},
-        }
+    def say(self, words: Utterance, cap: int) -> None:
+        """Take ``words``, at most ``cap`` of them."""
+        self.reasoning, left = words.reasoning[:cap], cap - len(words.reasoning)
+        self.content, left = words.content[: max(0, left)], left - len(words.content)
+        for name, arguments in words.calls:
+            self._call(name, arguments[: max(0, left)])
+            left -= len(arguments)
+        self.finish_reason = "length" if left < 0 else "tool_calls" if words.calls else "stop"
+
+    def _call(self, name: str, arguments: list[str]) -> None:
+        identifier = uuid.UUID(self.completion_id.removeprefix("chatcmpl-"))
+        if self.calls:
+            identifier = uuid.uuid5(identifier, str(len(self.calls)))
+        self.calls.append(ToolCall(f"fc_{identifier}", name, arguments))
 
     def usage(self) -> dict[str, Any]:
         """The usage object: tokens, and times in seconds."""
@@ -77,95 +92,108 @@ class Answer:
             usage["completion_tokens_details"] = {"reasoning_tokens": len(self.reasoning)}
         return usage
 
+
+class Rendering(Protocol):
+    """An answer as an endpoint shows it."""
+
+    def body(self) -> dict[str, Any]:
+        """The whole of it."""
+
+    def frames(self) -> Iterator[tuple[int, bytes]]:
+        """The stream: each frame with the number of output tokens that it brings."""
+
+
+@dataclass
+class Completion:
+    """An answer as ``/chat/completions`` shows it."""
+
+    answer: Answer
+    include_usage: bool = False
+
     def body(self) -> dict[str, Any]:
         """The answer to a request that did not ask for a stream."""
+        answer = self.answer
         choice = {
             "index": 0,
             "message": self._message(),
             "logprobs": None,
-            "finish_reason": self.finish_reason,
+            "finish_reason": answer.finish_reason,
         }
         return {
             **self._head("chat.completion"),
             "choices": [choice],
-            "usage": self.usage(),
+            "usage": answer.usage(),
             "usage_breakdown": None,
-            "system_fingerprint": fingerprint(self.model),
-            "x_groq": {"id": self.request_id, "seed": self.seed},
+            "system_fingerprint": fingerprint(answer.model),
+            "x_groq": {"id": answer.request_id, "seed": answer.seed},
             "service_tier": "on_demand",
         }
 
     def _message(self) -> dict[str, Any]:
+        answer = self.answer
         message: dict[str, Any] = {"role": "assistant"}
-        if self.tool_call is None:
-            message["content"] = "".join(self.content)
-        if self.reasoning:
-            message["reasoning"] = "".join(self.reasoning)
-        if self.tool_call is not None:
-            message["tool_calls"] = [self.tool_call]
+        if answer.content or not answer.calls:
+            message["content"] = answer.text
+        if answer.reasoning:
+            message["reasoning"] = "".join(answer.reasoning)
+        if answer.calls:
+            message["tool_calls"] = [call.json() for call in answer.calls]
         return message
 
-    def frames(self, include_usage: bool) -> Iterator[tuple[int, bytes]]:
+    def frames(self) -> Iterator[tuple[int, bytes]]:
         """The stream: each frame with the number of output tokens that it brings."""
-        role = {"role": "assistant", "content": None if self.tool_call else ""}
-        yield 0, self._chunk(role, x_groq={"id": self.request_id, "seed": self.seed})
-        for piece in self.reasoning:
+        answer = self.answer
+        role = {"role": "assistant", "content": None if answer.calls else ""}
+        yield 0, self._chunk(role, x_groq={"id": answer.request_id, "seed": answer.seed})
+        for piece in answer.reasoning:
             yield 1, self._chunk({"reasoning": piece, "channel": "analysis"})
         yield from self._content_frames()
-        yield 0, self._final_chunk()
-        if include_usage:
-            yield 0, self._usage_chunk()
-        yield 0, DONE_FRAME
+        yield from self._last_frames() if answer.error is None else [(0, _failure(answer.error))]
 
     def _content_frames(self) -> Iterator[tuple[int, bytes]]:
-        if self.tool_call is None:
-            for piece in self.content:
-                yield 1, self._chunk({"content": piece})
-        else:
-            call = {**self.tool_call, "index": 0}
-            yield len(self.content), self._chunk({"tool_calls": [call]})
+        for piece in self.answer.content:
+            yield 1, self._chunk({"content": piece})
+        for index, call in enumerate(self.answer.calls):
+            yield (
+                len(call.arguments),
+                self._chunk({"tool_calls": [{**call.json(), "index": index}]}),
+            )
 
-    def _final_chunk(self) -> bytes:
-        usage = self.usage()
-        x_groq = {"id": self.request_id, "usage": usage}
-        return self._chunk({}, self.finish_reason, x_groq=x_groq, usage=usage)
-
-    def _usage_chunk(self) -> bytes:
-        head = self._chunk_head()
-        return _frame({**head, "choices": [], "usage": self.usage(), "service_tier": "on_demand"})
+    def _last_frames(self) -> Iterator[tuple[int, bytes]]:
+        usage = self.answer.usage()
+        x_groq = {"id": self.answer.request_id, "usage": usage}
+        yield 0, self._chunk({}, self.answer.finish_reason, x_groq=x_groq, usage=usage)
+        if self.include_usage:
+            last = {"choices": [], "usage": usage, "service_tier": "on_demand"}
+            yield 0, data_frame({**self._chunk_head(), **last})
+        yield 0, DONE_FRAME
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return _frame({**self._chunk_head(), "choices": [choice], **more})
+        return data_frame({**self._chunk_head(), "choices": [choice], **more})
 
     def _chunk_head(self) -> dict[str, Any]:
         head = self._head("chat.completion.chunk")
-        return {**head, "system_fingerprint": fingerprint(self.model)}
+        return {**head, "system_fingerprint": fingerprint(self.answer.model)}
 
     def _head(self, kind: str) -> dict[str, Any]:
+        answer = self.answer
         return {
-            "id": self.completion_id,
+            "id": answer.completion_id,
             "object": kind,
-            "created": self.created,
-            "model": self.model,
+            "created": answer.created,
+            "model": answer.model,
         }
-
-
-def forced_tool(payload: Mapping[str, Any]) -> str | None:
-    """The function that ``tool_choice`` obliges the model to call, if it does."""
-    choice = payload.get("tool_choice")
-    if isinstance(choice, dict):
-        name = choice.get("function", {}).get("name")
-        return str(name) if name else None
-    tools = payload.get("tools") or []
-    if choice == "required" and tools:
-        return str(tools[0].get("function", {}).get("name"))
-    return None
 
 
 def error_frame(error: Mapping[str, Any]) -> bytes:
     """The frame by which a stream fails after its 200; nothing follows it."""
-    return b"event: error\n" + _frame({"error": dict(error)})
+    return b"event: error\n" + data_frame({"error": dict(error)})
+
+
+def data_frame(data: Mapping[str, Any]) -> bytes:
+    """One server-sent event without a name."""
+    return b"data: " + to_json(data) + b"\n\n"
 
 
 @functools.lru_cache(maxsize=256)
@@ -174,16 +202,5 @@ def fingerprint(model: str) -> str:
     return "fp_" + hashlib.sha256(model.encode("utf-8", "replace")).hexdigest()[:10]
 
 
-def _frame(data: Mapping[str, Any]) -> bytes:
-    return b"data: " + to_json(data) + b"\n\n"
-
-
-def _content(payload: Mapping[str, Any], number: int, tool: str | None) -> list[str]:
-    if tool is not None:
-        return text_pieces("{}")
-    kind = (payload.get("response_format") or {}).get("type")
-    if kind in ("json_object", "json_schema"):
-        # Eight pieces are the object around the text: {"answer": "…"}.
-        text = "".join(answer_pieces(payload, max(0, number - 8))).replace('"', "'")
-        return text_pieces(json.dumps({"answer": text.replace("\\", "/")}, ensure_ascii=False))
-    return answer_pieces(payload, number)
+def _failure(error: Mapping[str, Any]) -> bytes:
+    return error_frame({**error, "status_code": 400})

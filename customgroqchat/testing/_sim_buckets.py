@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Charging = Literal["prompt+cap", "prompt", "expected"]
+Charge = Mapping[str, int]
+"""What a request costs, by the code of the limit; nothing of those that are absent."""
 
 # The service expects an answer as long as the longest of a key's latest ones.
 _ANSWERS_REMEMBERED = 8
@@ -25,10 +27,10 @@ class Dimension:
     code: str
     wording: str
     window_s: float
-    unit: Literal["requests", "tokens"]
+    unit: Literal["requests", "tokens", "seconds"]
 
 
-# Requests come first: the service refuses on them before it has looked at tokens.
+# Requests come first: the service refuses on them before it has looked at anything else.
 DIMENSIONS: dict[str, Dimension] = {
     dimension.code: dimension
     for dimension in (
@@ -38,6 +40,8 @@ DIMENSIONS: dict[str, Dimension] = {
         Dimension("ITPM", "input tokens per minute (ITPM)", 60.0, "tokens"),
         Dimension("OTPM", "output tokens per minute (OTPM)", 60.0, "tokens"),
         Dimension("TPD", "tokens per day (TPD)", 86_400.0, "tokens"),
+        Dimension("ASH", "seconds of audio per hour (ASPH)", 3_600.0, "seconds"),
+        Dimension("ASD", "seconds of audio per day (ASPD)", 86_400.0, "seconds"),
     )
 }
 
@@ -67,7 +71,7 @@ class Bucket:
         """Whether ``used + amount <= limit``, that is, whether the level covers ``amount``."""
         return self.level(now) + self.limit * _SLACK >= amount
 
-    def debit(self, now: float, amount: int) -> None:
+    def debit(self, now: float, amount: float) -> None:
         """Take ``amount`` units; a negative amount gives units back, up to the limit."""
         self._level = min(float(self.limit), self.level(now) - amount)
 
@@ -123,18 +127,18 @@ class Account:
         expected = max(self.answers, default=1)
         return expected if cap is None else min(expected, cap)
 
-    def refusal(self, now: float, charge: Mapping[str, int]) -> Refusal | None:
+    def refusal(self, now: float, charge: Charge) -> Refusal | None:
         """The first reason not to admit ``charge``, or None."""
-        for step in (self._exhausted_requests, self._oversize, self._exhausted_tokens):
-            refusal = step(now, charge)
-            if refusal is not None:
-                return refusal
-        return None
+        return (
+            self._exhausted(now, charge, requests=True)
+            or self._oversize(charge)
+            or self._exhausted(now, charge, requests=False)
+        )
 
-    def debit(self, now: float, charge: Mapping[str, int]) -> None:
+    def debit(self, now: float, charge: Charge) -> None:
         """Take ``charge`` from every limited bucket."""
         for code, bucket in self.buckets.items():
-            bucket.debit(now, charge[code])
+            bucket.debit(now, charge.get(code, 0))
 
     def snapshot(self, now: float) -> Snapshot:
         """All levels in whole units."""
@@ -143,23 +147,19 @@ class Account:
             for code, bucket in self.buckets.items()
         }
 
-    def _exhausted_requests(self, now: float, charge: Mapping[str, int]) -> Refusal | None:
-        return self._exhausted(now, charge, "requests")
-
-    def _exhausted_tokens(self, now: float, charge: Mapping[str, int]) -> Refusal | None:
-        return self._exhausted(now, charge, "tokens")
-
-    def _exhausted(self, now: float, charge: Mapping[str, int], unit: str) -> Refusal | None:
+    def _exhausted(self, now: float, charge: Charge, requests: bool) -> Refusal | None:
         for code, bucket in self.buckets.items():
-            if DIMENSIONS[code].unit == unit and not bucket.fits(now, charge[code]):
+            dimension, amount = DIMENSIONS[code], charge.get(code, 0)
+            if (dimension.unit == "requests") is requests and not bucket.fits(now, amount):
                 used = bucket.limit - bucket.whole_level(now)
-                return Refusal(DIMENSIONS[code], bucket.limit, used, charge[code])
+                return Refusal(dimension, bucket.limit, used, amount)
         return None
 
-    def _oversize(self, _now: float, charge: Mapping[str, int]) -> Refusal | None:
+    def _oversize(self, charge: Charge) -> Refusal | None:
         for code, bucket in self.buckets.items():
-            if DIMENSIONS[code].unit == "tokens" and charge[code] > bucket.limit:
-                return Refusal(DIMENSIONS[code], bucket.limit, None, charge[code])
+            dimension, amount = DIMENSIONS[code], charge.get(code, 0)
+            if dimension.unit != "requests" and amount > bucket.limit:
+                return Refusal(dimension, bucket.limit, None, amount)
         return None
 
 
@@ -194,15 +194,25 @@ class Ledger:
         self._start_level = start_level
         self._lock = threading.Lock()
         self._accounts: dict[tuple[str, str], Account] = {}
+        self._set_levels: dict[tuple[str, str], float] = {}
 
     def admit(
-        self, key: str, model: str, limits: Mapping[str, int], prompt: int, cap: int | None
+        self,
+        key: str,
+        model: str,
+        limits: Mapping[str, int],
+        prompt: int,
+        cap: int | None,
+        audio_s: int = 0,
     ) -> Admission:
-        """Charge all buckets, or none and say which one refused."""
+        """Charge all buckets, or none and say which one refused.
+
+        A ``cap`` of 0 is a request without output tokens.
+        """
         with self._lock:
             now = self._clock()
             account = self._account(key, model, limits, now)
-            charge = self._charge(account, prompt, cap)
+            charge = self._charge(account, prompt, cap) | _audio_charge(audio_s)
             refusal = account.refusal(now, charge)
             if refusal is None:
                 account.debit(now, charge)
@@ -215,7 +225,7 @@ class Ledger:
         final = {code: max(used, charged[code]) if keep else used for code, used in actual.items()}
         with self._lock:
             now, account = self._clock(), admission.account
-            account.debit(now, {code: final[code] - charged[code] for code in charged})
+            account.debit(now, {code: final[code] - charged[code] for code in final})
             account.answers.append(completion)
             return account.snapshot(now)
 
@@ -231,6 +241,16 @@ class Ledger:
             buckets = self._account(key, model, limits, now).buckets
             return {code: bucket.level(now) for code, bucket in buckets.items()}
 
+    def set_level(self, model: str, code: str, level: float) -> None:
+        """Let all accounts of ``model`` have this level, those to be opened as well."""
+        with self._lock:
+            self._set_levels[model, code] = level
+            now = self._clock()
+            for (_, of_model), account in self._accounts.items():
+                if of_model == model and code in account.buckets:
+                    bucket = account.buckets[code]
+                    bucket.debit(now, bucket.level(now) - level)
+
     def keys(self, model: str) -> list[str]:
         """The API keys that have been charged for ``model``."""
         with self._lock:
@@ -240,32 +260,38 @@ class Ledger:
         """Forget every account."""
         with self._lock:
             self._accounts.clear()
+            self._set_levels.clear()
 
     def _account(self, key: str, model: str, limits: Mapping[str, int], now: float) -> Account:
         account = self._accounts.get((key, model))
         if account is None:
             buckets = {
-                code: self._full_bucket(dimension, limits[code], now)
+                code: self._new_bucket(model, dimension, limits[code], now)
                 for code, dimension in DIMENSIONS.items()
                 if code in limits
             }
             account = self._accounts[key, model] = Account(buckets)
         return account
 
-    def _full_bucket(self, dimension: Dimension, limit: int, now: float) -> Bucket:
+    def _new_bucket(self, model: str, dimension: Dimension, limit: int, now: float) -> Bucket:
         start = self._start_level
         fraction = start.get(dimension.code, 1.0) if isinstance(start, Mapping) else start
-        return Bucket(limit, dimension.window_s, fraction * limit, now)
+        level = self._set_levels.get((model, dimension.code), fraction * limit)
+        return Bucket(limit, dimension.window_s, level, now)
 
     def _charge(self, account: Account, prompt: int, cap: int | None) -> dict[str, int]:
         expected = account.expected_output(cap)
         placeholder = {
             "prompt+cap": 1 if cap is None else cap,
-            "prompt": 1,
+            "prompt": 1 if cap is None else min(1, cap),
             "expected": expected,
         }[self._charging]
         tokens = prompt + placeholder
         return {"RPM": 1, "RPD": 1, "TPM": tokens, "ITPM": prompt, "OTPM": expected, "TPD": tokens}
+
+
+def _audio_charge(seconds: int) -> dict[str, int]:
+    return {"ASH": seconds, "ASD": seconds} if seconds else {}
 
 
 def _actual(prompt: int, completion: int, cached: int) -> dict[str, int]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from ._sim_multipart import Upload
+
 
 @dataclass
 class RequestRecord:
@@ -16,7 +18,8 @@ class RequestRecord:
     ``time_s`` is the arrival on the simulator's clock. ``status`` is None until the answer goes
     out and 0 where none does. ``charge`` is what admission cost (or would have cost), by dimension
     code; ``refused_by`` is the dimension that said no. ``fault`` is the kind of the fault that it
-    met, or ``"fail_next"``. The key is not in the repr.
+    met, or ``"fail_next"``. The key is not in the repr. ``payload`` is the JSON object, or the
+    fields of a form, whose files are in ``files``; ``query`` has the values of each name.
     """
 
     time_s: float
@@ -33,6 +36,8 @@ class RequestRecord:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     fault: str | None = None
+    query: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, Upload] = field(default_factory=dict)
 
 
 class RequestLog:

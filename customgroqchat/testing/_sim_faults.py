@@ -6,10 +6,9 @@ import bisect
 import itertools
 import random
 import threading
-from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ._sim_answers import error_frame
 from ._sim_damage import DAMAGES, INSTEAD, Damage, Instead
@@ -24,6 +23,8 @@ _STREAM_KINDS = (
     "stream_reset",
     "stream_short",
 )
+T = TypeVar("T")
+
 FAULT_KINDS: tuple[str, ...] = (*sorted([*INSTEAD, *DAMAGES]), *_STREAM_KINDS)
 """All kinds of faults that the simulator knows; those of streams begin with ``stream_``."""
 
@@ -83,8 +84,8 @@ class FaultQueue:
         """Start without any that waits; raises ValueError as :meth:`set_odds` does."""
         self._rng = rng
         self._lock = threading.Lock()
-        self._waiting: deque[RequestFault] = deque()
-        self._interruptions: deque[Interruption] = deque()
+        self._waiting: _Waiting[RequestFault] = _Waiting()
+        self._interruptions: _Waiting[Interruption] = _Waiting()
         self.set_odds(probabilities)
 
     def set_odds(self, probabilities: Mapping[str, float]) -> None:
@@ -94,37 +95,41 @@ class FaultQueue:
         others = {kind: share for kind, share in probabilities.items() if kind not in streams}
         self._of_requests, self._of_streams = _Lots(others, self._rng), _Lots(streams, self._rng)
 
-    def add(self, kind: str, times: int, after_pieces: int) -> None:
+    def add(self, kind: str, times: float, after_pieces: int, model: str | None = None) -> None:
         """Let the next ``times`` requests (or streams, if it is their kind) meet this fault."""
         check_kinds([kind])
         if kind in _STREAM_KINDS:
-            self.add_interruption(Interruption(kind, after_pieces), times)
+            self.add_interruption(Interruption(kind, after_pieces), times, model)
         else:
-            self.add_fault(_request_fault(kind), times)
+            self.add_fault(_request_fault(kind), times, model)
 
-    def add_fault(self, fault: RequestFault, times: int) -> None:
-        """Let the next ``times`` requests meet this fault."""
+    def add_fault(self, fault: RequestFault, times: float, model: str | None = None) -> None:
+        """Let the next ``times`` requests, of ``model`` if one is named, meet this fault."""
         with self._lock:
-            self._waiting.extend([fault] * times)
+            self._waiting.add(fault, times, model)
 
-    def add_interruption(self, interruption: Interruption, times: int) -> None:
-        """Break the next ``times`` streams."""
+    def add_interruption(
+        self, interruption: Interruption, times: float, model: str | None = None
+    ) -> None:
+        """Break the next ``times`` streams, of ``model`` if one is named."""
         with self._lock:
-            self._interruptions.extend([interruption] * times)
+            self._interruptions.add(interruption, times, model)
 
-    def next_fault(self) -> RequestFault:
+    def next_fault(self, model: str | None) -> RequestFault:
         """Take the fault of the present request."""
         with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
+            waiting = self._waiting.take(model)
+        if waiting is not None:
+            return waiting
         kind = self._of_requests.draw()
         return RequestFault() if kind is None else _request_fault(kind)
 
-    def next_interruption(self, pieces: int) -> Interruption | None:
+    def next_interruption(self, pieces: int, model: str | None) -> Interruption | None:
         """Take the fault of the present stream of ``pieces`` pieces, if any."""
         with self._lock:
-            if self._interruptions:
-                return self._interruptions.popleft()
+            waiting = self._interruptions.take(model)
+        if waiting is not None:
+            return waiting
         kind = self._of_streams.draw()
         return None if kind is None else Interruption(kind, self._rng.randint(0, pieces))
 
@@ -133,6 +138,27 @@ class FaultQueue:
         with self._lock:
             self._waiting.clear()
             self._interruptions.clear()
+
+
+class _Waiting(Generic[T]):
+    """What was asked for, in order: how many times, and of which model."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[T, float, str | None]] = []
+
+    def add(self, item: T, times: float, model: str | None) -> None:
+        if times > 0:
+            self._entries.append((item, times, model))
+
+    def take(self, model: str | None) -> T | None:
+        for index, (item, times, wanted) in enumerate(self._entries):
+            if wanted in (None, model):
+                self._entries[index : index + 1] = [(item, times - 1, wanted)] * (times > 1)
+                return item
+        return None
+
+    def clear(self) -> None:
+        self._entries.clear()
 
 
 class _Lots:

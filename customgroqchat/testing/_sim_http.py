@@ -16,20 +16,22 @@ from io import BufferedReader
 # Bursts of clients connect faster than threads start.
 _BACKLOG = 1024
 _LONGEST_LINE = 65_536
-_LARGEST_BODY = 64 * 1024 * 1024
+# The input file of a batch may have 200 MB.
+_LARGEST_BODY = 256 * 1024 * 1024
 _STOP_PATIENCE_S = 2.0
 _CLOSE_BY_RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass
 class Request:
-    """One request; the names of ``headers`` are lower-case, ``path`` has no query."""
+    """One request; the names of ``headers`` are lower-case, ``path`` and ``query`` as sent."""
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
     keep_alive: bool
+    query: str = ""
 
 
 @dataclass
@@ -179,7 +181,8 @@ def read_request(reader: BufferedReader, send: Callable[[bytes], object]) -> Req
         send(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = _read_body(reader, headers)
     keep_alive = _keeps_alive(words[2], headers)
-    return Request(words[0], words[1].partition("?")[0], headers, body, keep_alive)
+    path, _, query = words[1].partition("?")
+    return Request(words[0], path, headers, body, keep_alive, query)
 
 
 def _read_line(reader: BufferedReader) -> str | None:

@@ -88,8 +88,10 @@ def answer_pieces(payload: Mapping[str, Any], number: int) -> list[str]:
 
 
 def text_pieces(text: str) -> list[str]:
-    """Split ``text`` into pieces that give it back when joined (but for space at its end)."""
-    return _SPOKEN.findall(text)
+    """Split ``text`` into pieces that give it back when joined."""
+    pieces = _SPOKEN.findall(text)
+    rest = text[sum(map(len, pieces)) :]
+    return [*pieces, rest] if rest else pieces
 
 
 def _echo(payload: Mapping[str, Any]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._sim_models import SimulatedModel
+from ._sim_model import SimulatedModel
 from ._sim_wire import ApiError
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
@@ -33,7 +32,8 @@ def invalid_api_key() -> ApiError:
     return ApiError(401, "Invalid API Key", code="invalid_api_key")
 
 
-def _invalid(message: str, **fields: Any) -> ApiError:
+def invalid(message: str, **fields: Any) -> ApiError:
+    """400 for a request that is not acceptable."""
     return ApiError(400, message, **fields)
 
 
@@ -48,7 +48,7 @@ def find_model(catalogue: Mapping[str, SimulatedModel], model_id: str) -> Simula
         )
     if model.status == "decommissioned":
         text = f"The model `{model_id}` has been decommissioned and is no longer supported. "
-        raise _invalid(text + _DEPRECATIONS, code="model_decommissioned")
+        raise invalid(text + _DEPRECATIONS, code="model_decommissioned")
     return model
 
 
@@ -57,17 +57,10 @@ def parse_payload(body: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(body)
     except ValueError:
-        raise _invalid("could not parse the request body as JSON") from None
+        raise invalid("could not parse the request body as JSON") from None
     if not isinstance(payload, dict):
-        raise _invalid("the request body must be a JSON object")
+        raise invalid("the request body must be a JSON object")
     return payload
-
-
-def json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in ``body``, or None if it holds none."""
-    with contextlib.suppress(ApiError):
-        return parse_payload(body)
-    return None
 
 
 def output_cap(payload: Mapping[str, Any]) -> int | None:
@@ -82,97 +75,119 @@ def check_chat_payload(
     payload: Mapping[str, Any],
     catalogue: Mapping[str, SimulatedModel],
     count_tokens: Callable[[Mapping[str, Any]], int],
-) -> tuple[SimulatedModel, int]:
-    """The request's model and its prompt tokens; raises ApiError when it is not acceptable."""
-    model = _requested_model(payload, catalogue)
+) -> int:
+    """The request's prompt tokens; raises ApiError when it is not acceptable."""
+    model = _chat_model(payload, catalogue)
     _check_messages(payload.get("messages"))
     _check_options(payload)
     _check_cap(payload, model)
     prompt_tokens = count_tokens(payload)
     _check_context(prompt_tokens, output_cap(payload), model)
-    return model, prompt_tokens
+    return prompt_tokens
 
 
-def _requested_model(
+def requested_model(
     payload: Mapping[str, Any], catalogue: Mapping[str, SimulatedModel]
 ) -> SimulatedModel:
+    """The model that the request names; raises ApiError."""
     model_id = payload.get("model")
     if not isinstance(model_id, str) or not model_id:
-        raise _invalid("'model' : property 'model' is missing", param="model")
-    model = find_model(catalogue, model_id)
+        raise invalid("'model' : property 'model' is missing", param="model")
+    return find_model(catalogue, model_id)
+
+
+def _chat_model(
+    payload: Mapping[str, Any], catalogue: Mapping[str, SimulatedModel]
+) -> SimulatedModel:
+    model = requested_model(payload, catalogue)
     if not model.chat:
-        raise _invalid(f"The model `{model_id}` does not support chat completions")
+        raise unsupported(payload["model"], "chat completions")
+    if payload.get("tools") and model.features and "tools" not in model.features:
+        raise invalid("`tool calling` is not supported with this model")
     return model
+
+
+def unsupported(model_id: str, what: str) -> ApiError:
+    """400 for a model that serves another endpoint."""
+    return invalid(f"The model `{model_id}` does not support {what}")
 
 
 def _check_messages(messages: Any) -> None:
     if messages is None:
-        raise _invalid("'messages' : property 'messages' is missing")
+        raise invalid("'messages' : property 'messages' is missing")
     if not isinstance(messages, list):
-        raise _invalid("'messages' : value must be an array")
+        raise invalid("'messages' : value must be an array")
     if not messages:
-        raise _invalid("'messages' : minimum number of items is 1")
+        raise invalid("'messages' : minimum number of items is 1")
     for index, message in enumerate(messages):
         _check_message(f"messages.{index}", message)
 
 
 def _check_message(place: str, message: Any) -> None:
     if not isinstance(message, dict):
-        raise _invalid(f"'{place}' : value must be an object")
+        raise invalid(f"'{place}' : value must be an object")
     role = message.get("role")
     if role not in _ROLES:
-        raise _invalid(f"'{place}' : discriminator property 'role' has invalid value")
+        raise invalid(f"'{place}' : discriminator property 'role' has invalid value")
     if not isinstance(message.get("content", ""), str | list | None):
-        raise _invalid(f"'{place}.content' : value must be a string")
+        raise invalid(f"'{place}.content' : value must be a string")
     if message.get("content") is None and role != "assistant":
-        raise _invalid(f"'{place}' : property 'content' is missing")
+        raise invalid(f"'{place}' : property 'content' is missing")
     if role == "tool" and not message.get("tool_call_id"):
-        raise _invalid(f"'{place}' : property 'tool_call_id' is missing")
+        raise invalid(f"'{place}' : property 'tool_call_id' is missing")
     if "name" in message and role not in ("tool", "function"):
-        raise _invalid(f"'{place}' : property 'name' is unsupported")
+        raise invalid(f"'{place}' : property 'name' is unsupported")
 
 
 def _check_options(payload: Mapping[str, Any]) -> None:
     for name in _UNSUPPORTED:
         if payload.get(name):
-            raise _invalid(f"`{name}` is not supported with this model", param=name)
+            raise invalid(f"`{name}` is not supported with this model", param=name)
     if payload.get("n") not in (None, 1):
-        raise _invalid("'n' : number must be at most 1", param="n")
-    _check_number(payload, "temperature", 0, 2)
-    _check_number(payload, "top_p", 0, 1)
+        raise invalid("'n' : number must be at most 1", param="n")
+    check_number(payload, "temperature", 0, 2)
+    check_number(payload, "top_p", 0, 1)
     _check_length(payload, "stop", 4)
     _check_length(payload, "tools", 128)
     _check_objects(payload)
     if not isinstance(payload.get("stream"), bool | None):
-        raise _invalid("'stream' : value must be a boolean", param="stream")
+        raise invalid("'stream' : value must be a boolean", param="stream")
     if payload.get("stream_options") is not None and not payload.get("stream"):
-        raise _invalid("'stream_options' is only allowed when 'stream' is true")
+        raise invalid("'stream_options' is only allowed when 'stream' is true")
 
 
-def _check_number(payload: Mapping[str, Any], name: str, low: float, high: float) -> None:
+def check_number(payload: Mapping[str, Any], name: str, low: float, high: float) -> None:
+    """Raise ApiError unless a field is absent or a number between the two."""
     value = payload.get(name)
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _invalid(f"'{name}' : value must be a number", param=name)
+        raise invalid(f"'{name}' : value must be a number", param=name)
     if not low <= value <= high:
         bound = f"at most {high}" if value > high else f"at least {low}"
-        raise _invalid(f"'{name}' : number must be {bound}", param=name)
+        raise invalid(f"'{name}' : number must be {bound}", param=name)
 
 
 def _check_length(payload: Mapping[str, Any], name: str, longest: int) -> None:
     value = payload.get(name)
     if isinstance(value, list) and len(value) > longest:
-        raise _invalid(f"'{name}' : maximum number of items is {longest}", param=name)
+        raise invalid(f"'{name}' : maximum number of items is {longest}", param=name)
 
 
 def _check_objects(payload: Mapping[str, Any]) -> None:
     for name in ("response_format", "stream_options"):
         if not isinstance(payload.get(name), dict | None):
-            raise _invalid(f"'{name}' : value must be an object", param=name)
+            raise invalid(f"'{name}' : value must be an object", param=name)
+    schema = (payload.get("response_format") or {}).get("json_schema")
+    if not isinstance(schema, dict | None):
+        raise invalid("'response_format.json_schema' : value must be an object")
     tools = payload.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise _invalid("'tools' : value must be an array of objects", param="tools")
+    if not isinstance(tools, list) or not all(map(_is_tool, tools)):
+        raise invalid("'tools' : value must be an array of objects", param="tools")
+
+
+def _is_tool(tool: Any) -> bool:
+    return isinstance(tool, dict) and isinstance(tool.get("function"), dict | None)
 
 
 def _check_cap(payload: Mapping[str, Any], model: SimulatedModel) -> None:
@@ -181,15 +196,15 @@ def _check_cap(payload: Mapping[str, Any], model: SimulatedModel) -> None:
         if cap is None:
             continue
         if isinstance(cap, bool) or not isinstance(cap, int):
-            raise _invalid(f"'{name}' : value must be an integer", param=name)
+            raise invalid(f"'{name}' : value must be an integer", param=name)
         if cap < 1:
-            raise _invalid(f"'{name}' : number must be at least 1", param=name)
+            raise invalid(f"'{name}' : number must be at least 1", param=name)
         if cap > model.max_completion_tokens:
             raise _cap_too_high(name, model.max_completion_tokens)
 
 
 def _cap_too_high(name: str, most: int) -> ApiError:
-    return _invalid(
+    return invalid(
         f"`{name}` must be less than or equal to `{most}`, the maximum value for `{name}` "
         "is less than the `context_window` for this model",
         param=name,
@@ -198,7 +213,7 @@ def _cap_too_high(name: str, most: int) -> ApiError:
 
 def _check_context(prompt_tokens: int, cap: int | None, model: SimulatedModel) -> None:
     if prompt_tokens + (cap or 1) > model.context_window:
-        raise _invalid(
+        raise invalid(
             "Please reduce the length of the messages or completion.",
             param="messages",
             code="context_length_exceeded",

@@ -10,7 +10,7 @@ from typing import Any
 from ._sim_buckets import Level, Refusal, Snapshot, refill_ns
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_HEADER_DIMENSIONS = {"requests": "RPD", "tokens": "TPM"}
+_HEADER_DIMENSIONS = {"requests": "RPD", "tokens": "TPM", "audio-seconds": "ASH"}
 _UPGRADE = (
     "Need more tokens? Upgrade to Dev Tier today at https://console.groq.com/settings/billing"
 )
@@ -70,8 +70,8 @@ def _decimal(amount: int, unit: int) -> str:
 def rate_limit_headers(snapshot: Snapshot, refusal: Refusal | None = None) -> dict[str, str]:
     """The ``x-ratelimit-*`` headers, and ``retry-after`` when waiting helps.
 
-    Requests are the day's bucket, tokens the minute's. A refusal on requests is made before
-    tokens are counted and says nothing about them.
+    Requests are the day's bucket, tokens the minute's, seconds of audio the hour's. A refusal on
+    requests is made before anything else is counted and says nothing about it.
     """
     headers: dict[str, str] = {}
     for unit, code in _HEADER_DIMENSIONS.items():
@@ -132,9 +132,9 @@ def refusal_error(model: str, refusal: Refusal, snapshot: Snapshot) -> ApiError:
     )
 
 
-def request_id(wall_s: float, rng: random.Random) -> str:
-    """``req_`` and a TypeID: a UUIDv7 in base 32 whose first ten characters hold the time."""
+def type_id(prefix: str, wall_s: float, rng: random.Random) -> str:
+    """A TypeID such as ``req_01…``: a UUIDv7 in base 32; its first ten characters hold the time."""
     milliseconds = int(wall_s * 1000) & (1 << 48) - 1
     number = milliseconds << 80 | 0x7 << 76 | rng.getrandbits(12) << 64
     number |= 0b10 << 62 | rng.getrandbits(62)
-    return "req_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return f"{prefix}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))

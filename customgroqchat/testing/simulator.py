@@ -6,24 +6,33 @@ cannot be wrong in the same way. It needs nothing but the standard library.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, get_args
-from urllib.parse import unquote
+from urllib.parse import parse_qs
 
+from ._sim_api import Api
+from ._sim_backend import Backend, Latency, Payload
+from ._sim_batches import BatchEnd
 from ._sim_buckets import Charging, Ledger
-from ._sim_chat import ChatService, Latency, Payload
+from ._sim_chat import ChatService
 from ._sim_controls import Gate, RequestLog, RequestRecord
-from ._sim_damage import as_reply, failure_body
-from ._sim_faults import FAULT_KINDS, FaultQueue, Interruption, RequestFault
+from ._sim_damage import as_reply
+from ._sim_faults import FAULT_KINDS, FaultQueue, RequestFault
 from ._sim_http import HttpServer, Reply, Request
-from ._sim_models import LIVE_MODELS, SimulatedModel, as_models
+from ._sim_model import SimulatedModel
+from ._sim_models import LIVE_MODELS, Retired, as_models
+from ._sim_multipart import Upload
+from ._sim_provoking import Provoking
+from ._sim_routes import Call, parsed_body
+from ._sim_script import Answers, Script
 from ._sim_tokens import count_prompt_tokens
-from ._sim_validation import find_model, invalid_api_key, json_object, parse_payload, unknown_url
-from ._sim_wire import ApiError, request_id, to_json
+from ._sim_validation import invalid_api_key
+from ._sim_wire import ApiError
 
 __all__ = [
     "FAULT_KINDS",
@@ -32,22 +41,23 @@ __all__ = [
     "RequestRecord",
     "SimulatedGroq",
     "SimulatedModel",
+    "Upload",
 ]
 
 Hook = Callable[[dict[str, Any] | None, dict[str, str]], tuple[int, Mapping[str, str], Any] | None]
 
-_API = "/openai/v1"
 
-
-class SimulatedGroq:
+class SimulatedGroq(Provoking):
     """An HTTP server that behaves as the Groq API does, with its limits, headers and errors.
 
     Use it as a context manager or call :meth:`start` and :meth:`stop`. The API is served under
-    ``url + "/openai/v1"``: chat completions (streamed or not) and the list of models. All methods
-    may be called from any thread; only ``stop`` and the ``wait…`` methods block.
+    ``url + "/openai/v1"``: chat completions and responses (streamed or not), embeddings, audio,
+    models, files and batches. All methods may be called from any thread; only ``stop`` and the
+    ``wait…`` methods block.
 
-    Equal requests get equal texts. Each API key is an organisation of its own with one bucket per
-    model and limit; buckets refill continuously, and levels may go below zero on settlement.
+    Equal requests get equal texts, unless answers were written for them. Each API key is an
+    organisation of its own with one bucket per model and limit; buckets refill continuously, and
+    levels may go below zero on settlement.
     """
 
     def __init__(
@@ -63,6 +73,11 @@ class SimulatedGroq:
         reasoning_tokens: int = 0,
         cached_tokens: int | Callable[[Payload], int] = 0,
         count_tokens: Callable[[Payload], int] = count_prompt_tokens,
+        answers: Answers | None = None,
+        call_tools: bool | Collection[str] = False,
+        retired: Retired = (),
+        batch_steps: int = 1,
+        batch_end: BatchEnd = "completed",
         charging: Charging = "prompt+cap",
         refund: bool = True,
         headers_at: Literal["admission", "end"] = "admission",
@@ -82,9 +97,10 @@ class SimulatedGroq:
             host: The address to bind.
             port: The port to bind; 0 takes a free one.
             models: Model id to SimulatedModel or a mapping of its fields. Default: the live
-                models with the published base limits.
-            limits: Limits by code (RPM, RPD, TPM, TPD, ITPM, OTPM) that replace those of every
-                model; a code that is absent is unlimited.
+                models with the published base limits, and, unlisted, some that programs still
+                name.
+            limits: Limits by code (RPM, RPD, TPM, TPD, ITPM, OTPM, ASH, ASD) that replace those
+                of every model; a code that is absent is unlimited.
             latency_s: Seconds between admission and answer, for real whatever ``clock`` says: a
                 number, a range to draw from, or a callable given the payload.
             tokens_per_second: Speed of writing, on top of ``latency_s``; None is at once.
@@ -93,6 +109,17 @@ class SimulatedGroq:
             reasoning_tokens: How many of them a reasoning model spends on its reasoning.
             cached_tokens: Prompt tokens reported as cached and not charged in the end.
             count_tokens: Counts the prompt's tokens of a payload.
+            answers: What chats and responses are answered, in order, then or where it gives None
+                as always: texts and messages as in :meth:`answer_next`, or a callable given the
+                payload of the chat.
+            call_tools: Whether models call tools unforced: the first that a request offers, or,
+                with names, all of these that it offers, with arguments made by their schemas. A
+                request that holds a result already gets an ordinary answer.
+            retired: Models that are retired, known ones or others: names, or a mapping to
+                "decommissioned" (400) or "gone" (404); see :meth:`retire`.
+            batch_steps: Steps that each retrieval of a batch takes it on: from validating to in
+                progress, finalizing and its end. 3 ends it at the first, 0 never.
+            batch_end: How batches end that nobody cancels.
             charging: What admission costs: "prompt+cap" (prompt + 1 without a cap), "prompt"
                 (prompt + 1 always) or "expected" (prompt + the longest of the latest answers).
             refund: Settle to the actual use on completion; False keeps the larger of both.
@@ -111,36 +138,39 @@ class SimulatedGroq:
             record_limit: How many requests are remembered.
 
         Raises:
-            ValueError: A limit's code, ``charging``, ``headers_at`` or a kind of fault is unknown,
-                or the probabilities of faults are no probabilities.
+            ValueError: A limit's code, ``charging``, ``headers_at``, ``batch_end`` or a kind of
+                fault is unknown, or the probabilities of faults are no probabilities.
         """
         if charging not in get_args(Charging) or headers_at not in ("admission", "end"):
             raise ValueError(f"unknown charging {charging!r} or headers_at {headers_at!r}")
         self._host, self._port = host, port
-        self._models = as_models(models, limits)
+        self._all_models = as_models(models, limits, retired)
         self._api_keys, self._rejected_keys = api_keys, rejected_keys
         self._on_request, self._drip_s = on_request, drip_s
         self._clock, self._epoch_s = clock, time.time() - clock()
-        self._rng = rng or random.Random()
         self._log = RequestLog(record_limit)
-        self._chat = ChatService(
-            models=self._models,
+        rng = rng or random.Random()
+        self._backend = Backend(
+            models=dict(self._all_models),
             ledger=Ledger(clock, charging, refund, start_level),
             gate=Gate(),
-            faults=FaultQueue(faults, self._rng),
+            faults=FaultQueue(faults, rng),
+            script=Script(answers, call_tools),
             stopping=threading.Event(),
-            rng=self._rng,
+            rng=rng,
             wall_clock=lambda: self._epoch_s + clock(),
+            latency_s=latency_s,
+            headers_at=headers_at,
+        )
+        chat = ChatService(
+            self._backend,
             count_tokens=count_tokens,
             completion_tokens=completion_tokens,
             reasoning_tokens=reasoning_tokens,
             cached_tokens=cached_tokens,
-            latency_s=latency_s,
             tokens_per_second=tokens_per_second,
-            headers_at=headers_at,
         )
-        self._ledger, self._gate = self._chat.ledger, self._chat.gate
-        self._faults, self._stopping = self._chat.faults, self._chat.stopping
+        self._api = Api(self._backend, chat, batch_steps, batch_end)
         self._http: HttpServer | None = None
 
     # ------------------------------------------------------------------ life
@@ -148,7 +178,7 @@ class SimulatedGroq:
     def start(self) -> SimulatedGroq:
         """Bind and serve in daemon threads; raises OSError when the port is taken."""
         if self._http is None:
-            self._stopping.clear()
+            self._backend.stopping.clear()
             self._http = HttpServer(self._host, self._port, self._handle)
         return self
 
@@ -156,8 +186,8 @@ class SimulatedGroq:
         """Close the listener and every connection, also those in the middle of an answer."""
         http, self._http = self._http, None
         if http is not None:
-            self._stopping.set()
-            self._gate.release()
+            self._backend.stopping.set()
+            self._backend.gate.release()
             http.stop()
 
     def __enter__(self) -> SimulatedGroq:
@@ -206,11 +236,11 @@ class SimulatedGroq:
             KeyError: The model is unknown.
             ValueError: Several keys have used the model and none was named.
         """
-        keys = self._ledger.keys(model)
+        keys = self._backend.ledger.keys(model)
         if key is None and len(keys) > 1:
             raise ValueError(f"several keys have used {model}: name one")
         owner = key if key is not None else next(iter(keys), "")
-        return self._ledger.levels(owner, model, self._models[model].limits)
+        return self._backend.ledger.levels(owner, model, self._backend.models[model].limits)
 
     def wait_for_requests(self, number: int, timeout_s: float = 5.0) -> bool:
         """Block until ``number`` requests have arrived; False when time runs out first."""
@@ -224,99 +254,44 @@ class SimulatedGroq:
         http = self._http
         return number == 0 if http is None else http.wait_for_connections(number, timeout_s)
 
-    # ---------------------------------------------------- for tests: provoking
-
-    def fail_next(
-        self,
-        status: int,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        times: int = 1,
-    ) -> None:
-        """Answer the next ``times`` requests, whatever they ask, with this.
-
-        ``body`` is bytes, text or a JSON object; by default an error envelope of that status.
-        """
-        content = failure_body(status) if body is None else body
-        fault = RequestFault("fail_next", lambda: as_reply(status, headers, content))
-        self._faults.add_fault(fault, times)
-
-    def fault_next(self, kind: str, times: int = 1, *, after_pieces: int = 1) -> None:
-        """Let the next ``times`` requests meet a fault, such as ``"reset"`` or ``"drip"``.
-
-        ``docs/testing.rst`` tells what the kinds, ``FAULT_KINDS``, do and which of them are
-        charged. Those that begin with ``stream_`` wait for streams that are admitted, and happen
-        after ``after_pieces`` pieces of text.
-
-        Raises:
-            ValueError: The kind is unknown.
-        """
-        self._faults.add(kind, times, after_pieces)
-
-    def set_faults(self, faults: Mapping[str, float]) -> None:
-        """Let chance bring these from now on, as the argument ``faults`` did; none with ``{}``.
-
-        Raises:
-            ValueError: As for the argument.
-        """
-        self._faults.set_odds(faults)
-
-    def drop_next(self, times: int = 1) -> None:
-        """Close the connections of the next ``times`` requests without an answer."""
-        self.fault_next("drop", times)
-
-    def interrupt_next_stream(
-        self, after_pieces: int = 1, error: Mapping[str, Any] | None = None, times: int = 1
-    ) -> None:
-        """Break the next ``times`` streams after some pieces of text, 0 for none at all.
-
-        With ``error`` (message, type, code, …) the stream ends in an ``event: error`` frame,
-        without it the connection is cut. The pieces that got out are charged.
-        """
-        kind = "stream_cut" if error is None else "stream_error"
-        self._faults.add_interruption(Interruption(kind, after_pieces, error), times)
-
-    def hold(self) -> Gate:
-        """Hold back the answers of all chat requests that are admitted from now on.
-
-        Returns a context manager at whose end they are answered; it also has ``held``,
-        ``wait_until_held(number)`` and ``release(number)``.
-        """
-        self._gate.close()
-        return self._gate
-
-    def release(self) -> None:
-        """Answer everything that :meth:`hold` holds back."""
-        self._gate.release()
-
     def reset(self) -> None:
-        """Fill all buckets to their start level, forget requests and faults, open the gate.
+        """Fill all buckets to their start level, bring back all models, open the gate.
 
-        The probabilities of faults stay.
+        Forgets requests, faults, answers, files and batches. The probabilities of faults and
+        callables that answer stay.
         """
-        self._ledger.clear()
+        backend = self._backend
+        backend.ledger.clear()
+        backend.faults.clear()
+        backend.script.clear()
+        backend.models = dict(self._all_models)
+        self._api.clear()
         self._log.clear()
-        self._faults.clear()
-        self._gate.release()
+        backend.gate.release()
 
     # ------------------------------------------------------------------ serving
 
     def _handle(self, request: Request) -> Reply:
         record = self._record(request)
         self._log.arrive(record)
-        fault = self._faults.next_fault()
+        fault = self._backend.faults.next_fault(record.model)
         record.fault = fault.kind
         reply = self._guarded_reply(request, record, fault)
         reply.headers = self._common_headers(record) | dict(reply.headers)
         if fault.damage is not None:
-            reply = fault.damage(reply, lambda: self._chat.pause(self._drip_s))
+            reply = fault.damage(reply, lambda: self._backend.pause(self._drip_s))
         self._log.answer(record, reply.status)
         return reply
 
     def _record(self, request: Request) -> RequestRecord:
-        now = self._clock()
-        identifier = request_id(self._epoch_s + now, self._rng)
-        return RequestRecord(now, request.method, request.path, request.headers, identifier)
+        identifier = self._backend.new_id("req")
+        method, path, headers = request.method, request.path, request.headers
+        record = RequestRecord(self._clock(), method, path, headers, identifier)
+        record.query = parse_qs(request.query, keep_blank_values=True)
+        with contextlib.suppress(ApiError):
+            record.payload, record.files = parsed_body(headers, request.body)
+        record.model = (record.payload or {}).get("model")
+        return record
 
     def _common_headers(self, record: RequestRecord) -> dict[str, str]:
         return {
@@ -340,25 +315,14 @@ class SimulatedGroq:
             return Reply(500, body=ApiError(500, repr(error), "internal_server_error").body())
 
     def _reply(self, request: Request, record: RequestRecord, fault: RequestFault) -> Reply:
-        record.payload = json_object(request.body)
-        record.model = (record.payload or {}).get("model")
         if fault.instead is not None:
             return fault.instead()
         scripted = self._on_request and self._on_request(record.payload, request.headers)
-        return as_reply(*scripted) if scripted else self._route(request, record)
-
-    def _route(self, request: Request, record: RequestRecord) -> Reply:
-        asked = (request.method, request.path)
-        if asked == ("POST", f"{_API}/chat/completions"):
-            self._authenticate(request, record)
-            return self._chat.serve(parse_payload(request.body), record)
-        if asked == ("GET", f"{_API}/models"):
-            self._authenticate(request, record)
-            return Reply(200, body=to_json(self._listing()))
-        if request.method == "GET" and request.path.startswith(f"{_API}/models/"):
-            self._authenticate(request, record)
-            return self._one_model(request.path.removeprefix(f"{_API}/models/"))
-        raise unknown_url(request.method, request.path)
+        if scripted:
+            return as_reply(*scripted)
+        serve, identifier = self._api.router.find(request.method, request.path)
+        self._authenticate(request, record)
+        return serve(Call(request, record, identifier))
 
     def _authenticate(self, request: Request, record: RequestRecord) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -366,11 +330,3 @@ class SimulatedGroq:
         if scheme.lower() != "bearer" or not key or key in self._rejected_keys or not known:
             raise invalid_api_key()
         record.key = key
-
-    def _listing(self) -> dict[str, Any]:
-        active = [(name, model) for name, model in self._models.items() if model.status == "active"]
-        return {"object": "list", "data": [model.listing(name) for name, model in active]}
-
-    def _one_model(self, model_id: str) -> Reply:
-        name = model_id if model_id in self._models else unquote(model_id)
-        return Reply(200, body=to_json(find_model(self._models, name).listing(name)))
