@@ -66,6 +66,10 @@ class Family:
     is_known: bool = True
     #: Tools and calls are rendered as the model reads them, not by a rule of thumb.
     renders_tools: bool = False
+    #: It makes embeddings: a text goes to it as it is.
+    embeds: bool = False
+    #: The service searches and computes before it answers, and charges for what it found.
+    is_agent: bool = False
 
     def count(self, request: Request, measure: Measure) -> float:
         """Return the prompt tokens of a request, images left out."""
@@ -214,6 +218,9 @@ FAMILIES = (
     ),
     Family("llama-3", ("llama3-", "llama-3-"), base=5, per_message=5, json_object=6),
     Family("allam", ("allam",), base=3, per_message=5, is_known=False),
+    Family("compound", ("compound",), base=66, per_message=5, is_known=False, is_agent=True),
+    # Each text has a token before it and one after it.
+    Family("embedding", ("embed",), base=2, is_known=False, embeds=True),
 )
 
 

@@ -19,10 +19,12 @@ __all__ = [
     "Request",
     "compact_json",
     "is_system",
+    "named",
     "read_content",
     "read_message",
     "read_messages",
     "read_request",
+    "read_tools",
 ]
 
 #: Counts the tokens of a text, exactly or approximately.
@@ -68,9 +70,35 @@ class Request(NamedTuple):
     @property
     def plain(self) -> bool:
         """Whether it is nothing but text, so that no rule of thumb is needed."""
-        return not (self.functions or self.schema_type or self.documents) and all(
-            message.content.plain and not message.calls for message in self.messages
+        if self.functions or (self.response_format and self.schema_type) or self.documents:
+            return False
+        # Asked twice of every request: a generator would take three times as long.
+        for message in self.messages:  # noqa: SIM110
+            if message.calls or not message.content.plain:
+                return False
+        return True
+
+    @property
+    def calls_tools(self) -> bool:
+        """Whether tools are offered, or were called."""
+        return bool(self.functions) or any(message.calls for message in self.messages)
+
+    @property
+    def is_typical(self) -> bool:
+        """Whether its cost tells something about others: all of it is text that is in it.
+
+        The size of an image is not, nor what a tool of the service finds.
+        """
+        return self.plain or (
+            all(message.content.plain for message in self.messages)
+            and not self.documents
+            and not self.hosts_tools
         )
+
+    @property
+    def hosts_tools(self) -> bool:
+        """Whether the service itself runs some of the tools."""
+        return any(map(_is_hosted, self.functions))
 
     @property
     def images(self) -> int:
@@ -117,7 +145,7 @@ def read_request(payload: Mapping[str, object]) -> Request:
     schema = payload.get("response_format")
     return Request(
         read_messages(payload.get("messages") or ()),
-        _functions(payload),
+        read_tools(payload),
         payload.get("tool_choice"),
         schema if isinstance(schema, Mapping) else {},
         payload.get("reasoning_effort"),
@@ -129,10 +157,10 @@ def read_messages(messages: object) -> tuple[Message, ...]:
     """Read a conversation. Raises TypeError unless it is a list of mappings."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise TypeError(f"messages must be a list of messages, not {type(messages).__name__}")
-    return _with_names(tuple(map(read_message, messages)))
+    return named(tuple(map(read_message, messages)))
 
 
-def _with_names(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+def named(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """Tell each result whose it is, as the model is told, where only the call's id says so."""
     names = {call.id: call.name for message in messages for call in message.calls}
     if not names:
@@ -210,7 +238,8 @@ def _read_call(call: object) -> Call:
     )
 
 
-def _functions(payload: Mapping[str, object]) -> tuple[object, ...]:
+def read_tools(payload: Mapping[str, object]) -> tuple[object, ...]:
+    """Read the functions that are offered to the model, and its hosted tools as they stand."""
     functions: list[object] = []
     for key in ("tools", "functions"):
         offered = payload.get(key)
@@ -221,4 +250,15 @@ def _functions(payload: Mapping[str, object]) -> tuple[object, ...]:
 
 def _function_of(tool: object) -> object:
     """The function inside a tool or tool call; a tool without one counts as it stands."""
-    return tool["function"] if isinstance(tool, Mapping) and "function" in tool else tool
+    if not isinstance(tool, Mapping):
+        return tool
+    if "function" in tool:
+        return tool["function"]
+    if tool.get("type") == "function":  # as the Responses API writes them
+        return {key: value for key, value in tool.items() if key != "type"}
+    return tool
+
+
+def _is_hosted(function: object) -> bool:
+    """Whether it is a tool that the service runs, such as ``{"type": "browser_search"}``."""
+    return isinstance(function, Mapping) and "name" not in function and "type" in function

@@ -1,9 +1,9 @@
-"""Finding a token vocabulary on this machine, and counting with it.
+"""Finding a token vocabulary on this machine, putting one there, and counting with it.
 
-Nothing here uses a network. ``tiktoken.get_encoding`` would: it downloads a missing
-vocabulary without a timeout, under a lock that stops every other thread that counts. So
-a file is looked for in the places where vocabularies are kept, is believed only if its
-SHA-256 is right, and is made into an encoding of our own.
+Nothing here uses a network: ``_vocabulary_fetch`` does, when somebody asks for it.
+``tiktoken.get_encoding`` would: it downloads a missing vocabulary without a timeout, under a lock
+that stops every other thread that counts. So a file is looked for in the places where vocabularies
+are kept, is believed only if its SHA-256 is right, and is made into an encoding of our own.
 
 Thread-safe: an encoding is built once in a process, by whichever thread comes first.
 """
@@ -14,16 +14,28 @@ import os
 import sys
 import threading
 from binascii import a2b_base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._files import replace_file
+
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-__all__ = ["O200K_BASE", "VocabularySpec", "count_tokens", "load_encoding"]
+__all__ = [
+    "O200K_BASE",
+    "VocabularySpec",
+    "cache_directory",
+    "check_vocabulary",
+    "count_tokens",
+    "find_vocabulary",
+    "install_vocabulary",
+    "load_encoding",
+    "usual_directories",
+]
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,8 @@ class VocabularySpec:
     """A published vocabulary: how to recognise its file, and how it splits a text.
 
     ``size`` is in bytes, ``sha256`` in hexadecimal; ``pattern`` is the regular expression
-    that cuts a text into the pieces within which bytes are merged.
+    that cuts a text into the pieces within which bytes are merged. ``address`` is where it is
+    published.
     """
 
     name: str
@@ -39,6 +52,7 @@ class VocabularySpec:
     size: int
     file_names: tuple[str, ...]
     pattern: str
+    address: str = ""
 
 
 _UPPER = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}"
@@ -63,6 +77,7 @@ O200K_BASE = VocabularySpec(
             r"\s+",
         ]
     ),
+    address="https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken",
 )
 
 _FOLDER = "customgroqchat"
@@ -87,7 +102,7 @@ def load_encoding(spec: VocabularySpec, directories: Iterable[Path] = ()) -> Enc
     """
     with _locks.setdefault(spec.sha256, threading.Lock()):
         if spec.sha256 not in _encodings:
-            encoding = _build(spec, [*directories, *_usual_directories(os.environ)])
+            encoding = _build(spec, [*directories, *usual_directories()])
             if encoding is None:
                 return None
             _encodings[spec.sha256] = encoding
@@ -122,16 +137,67 @@ def _cut(text: str, start: int, limit: int) -> int:
     return limit
 
 
-def _build(spec: VocabularySpec, directories: Sequence[Path]) -> Encoding | None:
-    data = _find(spec, directories)
-    if data is None:
+def find_vocabulary(spec: VocabularySpec, directories: Iterable[Path]) -> Path | None:
+    """Return the first right file of a vocabulary in some folders. Reads it; raises nothing."""
+    found = _find(spec, directories)
+    return found and found[0]
+
+
+def check_vocabulary(data: bytes, spec: VocabularySpec) -> None:
+    """Raise ValueError, saying what is wrong, unless this is the content of the right file."""
+    from hashlib import sha256
+
+    if len(data) != spec.size:
+        raise ValueError(f"it has {len(data):,} bytes, and {spec.name} has {spec.size:,}")
+    if sha256(data).hexdigest() != spec.sha256:
+        raise ValueError(f"its SHA-256 is not that of {spec.name}")
+
+
+def install_vocabulary(data: bytes, spec: VocabularySpec) -> Path:
+    """Put the content of a vocabulary file into our cache, whole or not at all; return its path.
+
+    Blocks for the writing. Raises ValueError if it is not the right content, OSError if it
+    cannot be written.
+    """
+    check_vocabulary(data, spec)
+    target = cache_directory() / spec.file_names[0]
+    replace_file(target, data)
+    return target
+
+
+def usual_directories() -> Iterator[Path]:
+    """Where vocabularies lie: our cache, those of tiktoken, and a package that brings them."""
+    with suppress(RuntimeError):  # no home directory
+        yield cache_directory()
+    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
+        if os.environ.get(variable):
+            yield Path(os.environ[variable])
+    with suppress(OSError):  # no usable temporary directory
+        yield _temporary_directory() / "data-gym-cache"
+    yield from _litellm_directories()
+
+
+def cache_directory(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """Return our own folder for vocabularies. Raises RuntimeError if there is no home."""
+    if platform == "win32" and environ.get("LOCALAPPDATA"):
+        return Path(environ["LOCALAPPDATA"]) / _FOLDER
+    if platform == "darwin":
+        return Path.home() / "Library" / "Caches" / _FOLDER
+    if environ.get("XDG_CACHE_HOME"):
+        return Path(environ["XDG_CACHE_HOME"]) / _FOLDER
+    return Path.home() / ".cache" / _FOLDER
+
+
+def _build(spec: VocabularySpec, directories: Iterable[Path]) -> Encoding | None:
+    found = _find(spec, directories)
+    if found is None:
         return None
     try:
         from tiktoken import Encoding
     except ImportError:  # no wheel for this interpreter: the estimator serves
         return None
     return Encoding(
-        spec.name, pat_str=spec.pattern, mergeable_ranks=_parse(data), special_tokens={}
+        spec.name, pat_str=spec.pattern, mergeable_ranks=_parse(found[1]), special_tokens={}
     )
 
 
@@ -141,47 +207,23 @@ def _parse(data: bytes) -> dict[bytes, int]:
     return dict(zip(map(a2b_base64, fields[::2]), map(int, fields[1::2]), strict=True))
 
 
-def _find(spec: VocabularySpec, directories: Sequence[Path]) -> bytes | None:
+def _find(spec: VocabularySpec, directories: Iterable[Path]) -> tuple[Path, bytes] | None:
     for directory in directories:
         for name in spec.file_names:
             data = _read_verified(directory / name, spec)
             if data is not None:
-                return data
+                return directory / name, data
     return None
 
 
 def _read_verified(path: Path, spec: VocabularySpec) -> bytes | None:
-    from hashlib import sha256
-
-    # A file that cannot be read is as good as none; the size spares hashing a wrong one.
+    # A file that cannot be read or is not right is as good as none; the size spares reading it.
     with suppress(OSError, ValueError):
         if path.is_file() and path.stat().st_size == spec.size:
             data = path.read_bytes()
-            if sha256(data).hexdigest() == spec.sha256:
-                return data
+            check_vocabulary(data, spec)
+            return data
     return None
-
-
-def _usual_directories(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where vocabularies lie: our cache, those of tiktoken, and a package that brings them."""
-    with suppress(RuntimeError):  # no home directory
-        yield _cache_directory(environ)
-    for variable in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"):
-        if environ.get(variable):
-            yield Path(environ[variable])
-    with suppress(OSError):  # no usable temporary directory
-        yield _temporary_directory() / "data-gym-cache"
-    yield from _litellm_directories()
-
-
-def _cache_directory(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    if platform == "win32" and environ.get("LOCALAPPDATA"):
-        return Path(environ["LOCALAPPDATA"]) / _FOLDER
-    if platform == "darwin":
-        return Path.home() / "Library" / "Caches" / _FOLDER
-    if environ.get("XDG_CACHE_HOME"):
-        return Path(environ["XDG_CACHE_HOME"]) / _FOLDER
-    return Path.home() / ".cache" / _FOLDER
 
 
 def _temporary_directory() -> Path:

@@ -17,28 +17,33 @@ Everything here may be called from any thread.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+from ._calibration import Key, Origin
+from ._calibration_memory import CalibrationMemory
+from ._calibrator import CalibrationStatus, Calibrator
+from ._token_count import ESTIMATE, MARGIN_GUESSED, TokenCount
 from ._token_estimator import estimate_tokens
 from ._token_families import IMAGE_TOKENS, UNKNOWN, Family, family_of
-from ._token_request import (
-    Measure,
-    Message,
-    Request,
-    read_content,
-    read_message,
-    read_messages,
-    read_request,
+from ._token_payload import (
+    Texts,
+    as_answer,
+    as_request,
+    check_payload,
+    completion_cap,
+    read_requests,
+    read_texts,
 )
+from ._token_request import Measure, Request, read_content, read_message, read_messages
 from ._token_vocabulary import O200K_BASE, VocabularySpec, count_tokens, load_encoding
 
 __all__ = [
     "DEFAULT_COMPLETION_TOKENS",
+    "CalibrationStatus",
     "TokenCount",
     "TokenCounter",
     "count_request_and_completion_tokens",
@@ -51,60 +56,13 @@ __all__ = [
 #: The answer's length where a request sets no cap: a guess, of the size of a long answer.
 DEFAULT_COMPLETION_TOKENS = 1024
 
-_ESTIMATE = "estimate"
 # By how much the truth may be higher: with a vocabulary, and with an estimate.
 _MARGINS = (0.03, 0.08)
 _MARGINS_RULE_OF_THUMB = (0.08, 0.12)
 # A text on its own has no template around it, whose exact numbers dampen the estimate's error.
 _MARGINS_TEXT = (0.03, 0.15)
-_MARGIN_GUESSED = 0.30
-
-
-class TokenCount(int):
-    """A number of tokens that knows how good it is.
-
-    It is an ``int`` in every other way: compare it, add it, put it into JSON. Arithmetic gives
-    plain ints. Immutable in use, and it pickles.
-
-    ``exact``: counted with the vocabulary of the model, in a template that is known.
-    ``margin``: the fraction by which the truth may be higher; 0.0 if exact.
-    ``source``: the vocabulary's name, or "estimate".
-    """
-
-    exact: bool
-    margin: float
-    source: str
-
-    def __new__(
-        cls,
-        value: float,
-        *,
-        exact: bool = False,
-        margin: float = _MARGIN_GUESSED,
-        source: str = _ESTIMATE,
-    ) -> TokenCount:
-        """Make a count of ``value`` tokens, rounded to a whole number."""
-        self = super().__new__(cls, round(value))
-        self.exact = exact
-        self.margin = 0.0 if exact else margin
-        self.source = source
-        return self
-
-    @property
-    def upper(self) -> int:
-        """The tokens to reserve: the count with its margin, rounded up."""
-        return math.ceil(self * (1 + self.margin))
-
-    def __getnewargs_ex__(self) -> tuple[tuple[int], dict[str, object]]:
-        return (int(self),), {"exact": self.exact, "margin": self.margin, "source": self.source}
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({int(self)}, exact={self.exact}, "
-            f"margin={self.margin}, source={self.source!r})"
-        )
-
-    __str__ = int.__repr__
+# Images of 640 to 2,400 tokens were seen.
+_MARGIN_IMAGE = 0.60
 
 
 class _Tokenizer(NamedTuple):
@@ -114,7 +72,7 @@ class _Tokenizer(NamedTuple):
     source: str
 
 
-_ESTIMATOR = _Tokenizer(estimate_tokens, _ESTIMATE)
+_ESTIMATOR = _Tokenizer(estimate_tokens, ESTIMATE)
 
 
 class TokenCounter:
@@ -125,9 +83,14 @@ class TokenCounter:
     the vocabulary, and blocks for about 0.4 s if there is one that no counter of the process has
     read before. That it is absent is remembered; ``reload`` looks again.
 
+    ``calibrate=False`` learns nothing from what the service charged: see ``observe``. ``memory`` is
+    a file that keeps what was learnt between runs, such as the ``limits_file`` of a client; with
+    None it ends with the process. The first count of a prompt reads it, and ``observe`` writes to
+    it now and then.
+
     No method blocks otherwise, opens a socket or raises for what a text contains: special tokens,
     lone surrogates and endless whitespace are text. Each may be called from any thread.
-    A counter pickles, without the vocabulary.
+    A counter pickles with what it has learnt, without the vocabulary and the memory.
 
     ``model`` is the name of the model as the service knows it, such as "openai/gpt-oss-20b".
     Without one, a count is made for the dearest template in service.
@@ -139,6 +102,8 @@ class TokenCounter:
         vocabulary_dirs: Sequence[str | PathLike[str]] | None = None,
         use_vocabulary: bool = True,
         vocabulary: VocabularySpec = O200K_BASE,
+        calibrate: bool = True,
+        memory: CalibrationMemory | str | PathLike[str] | None = None,
     ) -> None:
         """Remember where to look; read nothing."""
         self._dirs = [Path(folder) for folder in vocabulary_dirs or ()]
@@ -146,6 +111,10 @@ class TokenCounter:
         self._spec = vocabulary
         # Replaced as a whole, so that no thread sees a function with another's name.
         self._tokenizer: _Tokenizer | None = None
+        self._calibrates = calibrate
+        if isinstance(memory, (str, PathLike)):
+            memory = CalibrationMemory(Path(memory))
+        self._calibrator = Calibrator(memory)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(source={self.source!r})"
@@ -166,7 +135,7 @@ class TokenCounter:
     @property
     def exact(self) -> bool:
         """Whether a vocabulary is in use now. Reads nothing."""
-        return self.source != _ESTIMATE
+        return self.source != ESTIMATE
 
     def reload(self) -> bool:
         """Look for the vocabulary now, and return whether there is one.
@@ -186,6 +155,42 @@ class TokenCounter:
             self.reload()
         return self._tokenizer or _ESTIMATOR
 
+    # -- what the service charged ----------------------------------------------------------
+
+    def observe(self, count: object, prompt_tokens: object) -> None:
+        """Learn from what a prompt really cost, for the prompts to come.
+
+        ``count`` is what ``count_request``, ``count_messages`` or ``count_prompt`` returned for it,
+        ``prompt_tokens`` the number in the answer's usage. Kept apart are models, prompts with
+        tools and without, and response formats. Nothing is learnt from a number that cannot be
+        right, nor of prompts with images, documents or tools of the service, whose cost tells
+        nothing about the next one. A single odd number changes little.
+
+        Any thread may call it. It takes microseconds, and with a memory now and then the time to
+        write a small file. It raises nothing, whatever it is given.
+        """
+        origin = getattr(count, "_origin", None)
+        if self._calibrates and isinstance(origin, Origin):
+            self._calibrator.observe(origin, prompt_tokens)
+
+    def calibration(self) -> list[CalibrationStatus]:
+        """Return what was learnt so far, by model. May read the memory; any thread may call it."""
+        return self._calibrator.status()
+
+    def reset_calibration(self, model: str | None = None) -> None:
+        """Forget what was learnt about a model, or with None everything; so does the memory.
+
+        Any thread may call it. It raises nothing.
+        """
+        self._calibrator.reset(model)
+
+    def save_calibration(self) -> None:
+        """Write what was learnt since the memory was last written; for the end of a run.
+
+        Does nothing without a memory. Any thread may call it. It raises nothing.
+        """
+        self._calibrator.save()
+
     # -- texts and messages ---------------------------------------------------------------
 
     def count_text(self, text: object, model: str | None = None) -> TokenCount:
@@ -199,13 +204,13 @@ class TokenCounter:
         tokens = family.count_text(content.text, tokenizer.measure)
         # Without a model, ours is the vocabulary that is meant, and there is no template to know.
         vocabulary = self._spec.name if model is None else family.vocabulary
-        guessed = bool(content.images) or not (model is None or family.is_known)
-        return _verdict(
-            tokens + IMAGE_TOKENS * content.images,
-            tokenizer.source,
+        count = TokenCount(
+            tokens,
             exact=content.plain and tokenizer.source == vocabulary,
-            margin=_margin(tokenizer, guessed, _MARGINS_TEXT),
+            margin=_margin(tokenizer, not (model is None or family.is_known), _MARGINS_TEXT),
+            source=tokenizer.source,
         )
+        return _with_images(count, content.images)
 
     def count_message(self, message: Mapping[str, object], model: str | None = None) -> TokenCount:
         """Return the tokens of one message within its frame, without the rest of a prompt.
@@ -217,7 +222,7 @@ class TokenCounter:
         family = _family(model)
         read = read_message(message)
         tokens = family.count_message(read, tokenizer.measure)
-        return self._judge(tokens, Request((read,)), family, tokenizer)
+        return _judge(tokens, Request((read,)), family, tokenizer)
 
     def count_messages(
         self, messages: Iterable[Mapping[str, object]], model: str | None = None
@@ -226,11 +231,11 @@ class TokenCounter:
 
         Raises TypeError unless ``messages`` is a list (or another iterable) of mappings.
         """
-        return self._count(Request(read_messages(messages)), _family(model))
+        return self._count(Request(read_messages(messages)), model)
 
     def count_prompt(self, prompt: object, model: str | None = None) -> TokenCount:
         """Return the prompt tokens of a text that is sent as one message of the user."""
-        return self._count(_as_request(prompt), _family(model))
+        return self._count(as_request(prompt), model)
 
     def count_completion(self, text: object, model: str | None = None) -> TokenCount:
         """Return the completion tokens of an answer, with the markers around it.
@@ -241,17 +246,13 @@ class TokenCounter:
         """
         tokenizer = self._ready()
         family = _family(model)
-        answer, thoughts = _as_answer(text)
+        answer, thoughts = as_answer(text)
         tokens = family.reply + family.count_text(thoughts, tokenizer.measure)
         tokens += family.count_text(answer.content.text, tokenizer.measure)
         tokens += sum(tokenizer.measure(call.name + call.arguments) for call in answer.calls)
         # What the markers cost varies by a token or two: never exact.
-        return _verdict(
-            tokens,
-            tokenizer.source,
-            exact=False,
-            margin=_margin(tokenizer, not family.is_known, _MARGINS_TEXT),
-        )
+        margin = _margin(tokenizer, not family.is_known, _MARGINS_TEXT)
+        return TokenCount(tokens, margin=margin, source=tokenizer.source)
 
     # -- requests -------------------------------------------------------------------------
 
@@ -261,102 +262,112 @@ class TokenCounter:
         ``request`` is the payload of a chat completion: ``model`` (or ``model_name``),
         ``messages``, and whatever else costs tokens (``tools``, ``tool_choice``,
         ``response_format``, ``reasoning_effort``, ``documents``). In place of ``messages`` it may
-        have a ``prompt``: a string, or a list of strings that are sent one request each.
+        have a ``prompt``: a string, or a list of strings that are sent one request each; or the
+        ``input`` of the Responses API (with ``instructions``, ``tools``, ``text``, ``reasoning``),
+        of embeddings (strings, or their tokens as numbers), or of speech.
         Raises TypeError if ``request`` is no mapping or its messages are no messages.
         """
-        _check(request)
-        family = _family(request.get("model") or request.get("model_name"))
-        prompts = _prompts(request)
-        if not prompts:
-            return self._count(read_request(request), family)
-        return _total([self._count(_as_request(prompt), family) for prompt in prompts])
+        check_payload(request)
+        model = request.get("model") or request.get("model_name")
+        texts = read_texts(request, embeds=_family(model).embeds)
+        if texts is not None:
+            return self._count_texts(texts, model)
+        counts = [self._count(one, model) for one in read_requests(request)]
+        return counts[0] if len(counts) == 1 else _total(counts)
 
     def count_request_and_completion(self, request: Mapping[str, object]) -> dict[str, int]:
         """Return ``prompt_tokens``, ``completion_tokens`` and ``total_tokens`` of a request.
 
         ``prompt_tokens`` is as by ``count_request``. ``completion_tokens`` is the most that the
-        answer may have: ``max_completion_tokens`` or ``max_tokens`` of the request, or
-        ``DEFAULT_COMPLETION_TOKENS`` if it sets neither; for a list of prompts, all together.
+        answer may have: ``max_completion_tokens``, ``max_output_tokens`` or ``max_tokens`` of the
+        request, or ``DEFAULT_COMPLETION_TOKENS`` if it sets none; for a list of prompts, all
+        together; 0 where no text is the answer.
         Raises TypeError as ``count_request`` does.
         """
         prompt = self.count_request(request)
-        completion = _completion_cap(request) * max(1, len(_prompts(request)))
+        completion = _answers(request) * (completion_cap(request) or DEFAULT_COMPLETION_TOKENS)
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
         }
 
-    def _count(self, request: Request, family: Family) -> TokenCount:
+    def _count(self, request: Request, model: object) -> TokenCount:
         tokenizer = self._ready()
-        return self._judge(family.count(request, tokenizer.measure), request, family, tokenizer)
+        family = _family(model)
+        tokens = family.count(request, tokenizer.measure)
+        count = _judge(tokens, request, family, tokenizer)
+        if not (self._calibrates and isinstance(model, str)):
+            return count
+        if family.is_agent or not request.is_typical:
+            return count
+        tools, kind = (False, "") if request.plain else (request.calls_tools, request.schema_type)
+        key = Key(model, tools, kind, tokenizer.source)
+        origin = Origin(key, tokens, count.margin, count.exact, family.is_known)
+        return self._calibrated(count, origin)
 
-    def _judge(
-        self, tokens: float, request: Request, family: Family, tokenizer: _Tokenizer
-    ) -> TokenCount:
-        images, plain = request.images, request.plain
-        margins = _MARGINS if plain or family.renders_tools else _MARGINS_RULE_OF_THUMB
-        return _verdict(
-            tokens + IMAGE_TOKENS * images,
-            tokenizer.source,
-            exact=plain and tokenizer.source == family.vocabulary,
-            margin=_margin(tokenizer, bool(images) or not family.is_known, margins),
-        )
+    def _count_texts(self, texts: Texts, model: object) -> TokenCount:
+        tokenizer = self._ready()
+        family = _family(model)
+        tokens = sum(family.count_text(text, tokenizer.measure) for text in texts.texts)
+        tokens += texts.tokens + (family.base * texts.frames if family.embeds else 0)
+        margin = _margin(tokenizer, not family.is_known, _MARGINS_TEXT)
+        count = TokenCount(tokens, margin=margin, source=tokenizer.source)
+        if not (self._calibrates and isinstance(model, str)):
+            return count
+        key = Key(model, False, "", tokenizer.source)
+        return self._calibrated(count, Origin(key, tokens, margin, False, family.is_known))
+
+    def _calibrated(self, count: TokenCount, origin: Origin) -> TokenCount:
+        verdict = self._calibrator.judge(origin)
+        if verdict is not None:
+            tokens, margin, exact = verdict
+            count = TokenCount(tokens, exact=exact, margin=margin, source=count.source)
+        count._origin = origin
+        return count
 
 
 def _family(model: object) -> Family:
     return family_of(model) if isinstance(model, str) else UNKNOWN
 
 
+def _judge(tokens: float, request: Request, family: Family, tokenizer: _Tokenizer) -> TokenCount:
+    if request.plain:
+        exact = tokenizer.source == family.vocabulary
+        margin = _margin(tokenizer, not family.is_known, _MARGINS)
+        return TokenCount(tokens, exact=exact, margin=margin, source=tokenizer.source)
+    margins = _MARGINS if family.renders_tools else _MARGINS_RULE_OF_THUMB
+    margin = _margin(tokenizer, request.hosts_tools or not family.is_known, margins)
+    count = TokenCount(tokens, margin=margin, source=tokenizer.source)
+    return _with_images(count, request.images)
+
+
+def _with_images(count: TokenCount, images: int) -> TokenCount:
+    if not images:
+        return count
+    seen = IMAGE_TOKENS * images
+    margin = (count * count.margin + seen * _MARGIN_IMAGE) / (count + seen)
+    return TokenCount(count + seen, margin=margin, source=count.source)
+
+
 def _margin(tokenizer: _Tokenizer, guessed: bool, margins: tuple[float, float]) -> float:
-    return _MARGIN_GUESSED if guessed else margins[tokenizer is _ESTIMATOR]
-
-
-def _verdict(tokens: float, source: str, *, exact: bool, margin: float) -> TokenCount:
-    return TokenCount(tokens, exact=exact, margin=margin, source=source)
+    return MARGIN_GUESSED if guessed else margins[tokenizer is _ESTIMATOR]
 
 
 def _total(counts: Sequence[TokenCount]) -> TokenCount:
-    return _verdict(
+    return TokenCount(
         sum(counts),
-        counts[0].source,
         exact=all(count.exact for count in counts),
         margin=max(count.margin for count in counts),
+        source=counts[0].source,
     )
 
 
-def _check(request: object) -> None:
-    if not isinstance(request, Mapping):
-        raise TypeError(
-            "a request must be a mapping such as {'model': ..., 'messages': [...]}, "
-            f"not {type(request).__name__}"
-        )
-
-
-def _prompts(request: Mapping[str, object]) -> list[object]:
-    """The prompts of a text completion, which is a request for each; none for a chat."""
-    prompt = request.get("prompt")
-    if prompt is None or request.get("messages") is not None:
-        return []
-    return list(prompt) if isinstance(prompt, (list, tuple)) else [prompt]
-
-
-def _as_request(prompt: object) -> Request:
-    return Request((Message("user", read_content(prompt)),))
-
-
-def _as_answer(text: object) -> tuple[Message, str]:
-    if not isinstance(text, Mapping):
-        return Message("assistant", read_content(text)), ""
-    return read_message(text), read_content(text.get("reasoning")).text
-
-
-def _completion_cap(request: Mapping[str, object]) -> int:
-    for key in ("max_completion_tokens", "max_tokens"):
-        cap = request.get(key)
-        if isinstance(cap, int) and not isinstance(cap, bool) and cap > 0:
-            return cap
-    return DEFAULT_COMPLETION_TOKENS
+def _answers(request: Mapping[str, object]) -> int:
+    """The number of answers in text that a payload asks for."""
+    model = request.get("model") or request.get("model_name")
+    texts = read_texts(request, embeds=_family(model).embeds)
+    return len(read_requests(request)) if texts is None else 0
 
 
 _default_counter = TokenCounter()

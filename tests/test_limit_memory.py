@@ -315,6 +315,19 @@ def test_links_in_a_circle(path: Path, clock: FakeClock, caplog: pytest.LogCaptu
     assert caplog.records
 
 
+def test_links_in_a_circle_for_a_python_that_does_not_mind(
+    path: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Path, "resolve", lambda self, strict=False: self)
+    path.symlink_to(path)
+    remembering(path, clock, TPM=1)
+    assert path.is_symlink()
+    assert "cannot be written" in caplog.text
+
+
 @pytest.mark.parametrize("fails", ["mkstemp", "replace"])
 def test_what_cannot_be_written_is_known_to_this_process_all_the_same(
     path: Path,

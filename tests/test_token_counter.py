@@ -131,9 +131,15 @@ class TestMargins:
         image = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}}
         message = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, image]}
         count = counter.count_messages([message], QWEN)
-        assert count.margin == 0.30
-        assert count - counter.count_messages([{**message, "content": "What is it?"}], QWEN) == 1600
-        assert counter.count_text([image], QWEN).margin == 0.30
+        text = counter.count_messages([{**message, "content": "What is it?"}], QWEN)
+        assert count - text == 1600
+        assert count.margin == pytest.approx((1600 * 0.6 + text * 0.12) / count)
+        assert counter.count_text([image], QWEN).margin == 0.60
+        assert count.upper > 2400 > 640 > count * (1 - count.margin) - text
+
+    def test_of_a_tool_that_the_service_runs(self, counter):
+        request = {"model": OSS, "messages": [HELLO], "tools": [{"type": "browser_search"}]}
+        assert counter.count_request(request).margin == 0.30
 
     @pytest.mark.parametrize(("model", "margin"), [(None, 0.15), (OSS, 0.15), ("acme/new-1", 0.30)])
     def test_of_a_text(self, counter, model, margin):

@@ -76,6 +76,16 @@ def test_plain_conversations(model, messages, tokens):
     assert overhead(model, messages) == tokens
 
 
+@pytest.mark.parametrize(
+    ("prompt", "functions", "charged"), [(7, [], 19), (11, [{"name": "f"}], 270)]
+)
+def test_what_was_seen_of_the_qwen_in_service(prompt, functions, charged):
+    tools = [{"type": "function", "function": function} for function in functions]
+    request = read_request({"messages": [{"role": "user", "content": "Hi"}], "tools": tools})
+    sizes = {"Hi": prompt, '{"name":"f"}': 35}
+    assert family_of("qwen/qwen3.8-27b").count(request, sizes.__getitem__) == charged
+
+
 def test_qwen_without_reasoning_is_told_so():
     assert overhead("qwen3-32b", [USER], reasoning_effort="none") == 12
     assert overhead("qwen3-32b", [USER], reasoning_effort="default") == 8

@@ -5,7 +5,6 @@ bytes and a few merges, with a hash of its own.
 """
 
 import builtins
-import hashlib
 import importlib.machinery
 import os
 import pickle
@@ -15,36 +14,26 @@ import socket
 import sys
 import tempfile
 import threading
-from base64 import b64encode
 from pathlib import Path
 
 import pytest
 import tiktoken
+from helpers_vocabulary import FILE, TINY
 
 from customgroqchat import _token_vocabulary
 from customgroqchat._token_vocabulary import (
     O200K_BASE,
-    VocabularySpec,
     count_tokens,
     load_encoding,
 )
 from customgroqchat.token_counter import TokenCounter
 
-MERGES = [b"th", b"the", b" the", b"<|", b"|>"]
-TOKENS = [bytes([byte]) for byte in range(256)] + MERGES
-FILE = b"".join(b64encode(token) + b" %d\n" % rank for rank, token in enumerate(TOKENS))
 OSS = "openai/gpt-oss-20b"
 
 
 @pytest.fixture
 def spec():
-    return VocabularySpec(
-        name=O200K_BASE.name,
-        sha256=hashlib.sha256(FILE).hexdigest(),
-        size=len(FILE),
-        file_names=("tiny.tiktoken", "cached-under-a-hash"),
-        pattern=O200K_BASE.pattern,
-    )
+    return TINY
 
 
 @pytest.fixture(autouse=True)
@@ -138,10 +127,10 @@ class TestFinding:
         ],
     )
     def test_our_own_cache(self, tmp_path, platform, environ, folder):
-        assert _token_vocabulary._cache_directory(environ, platform) == tmp_path / folder
+        assert _token_vocabulary.cache_directory(environ, platform) == tmp_path / folder
 
     def test_in_our_own_cache(self, spec, tmp_path):
-        put(_token_vocabulary._cache_directory(os.environ))
+        put(_token_vocabulary.cache_directory())
         assert load_encoding(spec) is not None
 
 
