@@ -14,6 +14,7 @@ from ._bucket import BucketState
 from ._forecast import wait_for
 from ._text import shown
 from .exceptions import ClientError, GroqError, InvalidRequestException
+from .model_facts import ModelFacts, read_prices
 
 __all__ = ["ModelPlan", "Plan"]
 
@@ -259,16 +260,20 @@ def told_prices(models: Iterable[Mapping[str, Any]]) -> dict[str, Prices]:
     return {str(name): price for name, price in read.items() if price is not None}
 
 
+def prices_of(models: Iterable[ModelFacts]) -> dict[str, Prices]:
+    """Return the prices of chat among what is known of models, by model, whoever said them."""
+    known = {facts.name: facts.prices.to_dict() for facts in models if facts.prices is not None}
+    return {name: price for name, price in known.items() if all(map(price.__contains__, _NEEDED))}
+
+
 def _read(pricing: Any) -> Prices | None:
     """Return prices as numbers, or None if one is not a price or one of the needed is missing."""
-    if not isinstance(pricing, Mapping) or not all(name in pricing for name in _NEEDED):
+    if not isinstance(pricing, Mapping):
         return None
-    try:
-        prices = {str(name): float(price) for name, price in pricing.items() if price is not None}
-    except (TypeError, ValueError, OverflowError):
-        return None
-    sound = all(0.0 <= price < float("inf") for price in prices.values())
-    return prices if sound and all(name in prices for name in _NEEDED) else None
+    given = {name: price for name, price in pricing.items() if price is not None}
+    prices = read_prices(given)
+    is_sound = len(prices) == len(given) and all(name in prices for name in _NEEDED)
+    return prices if is_sound else None
 
 
 # --- a table ---------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from customgroqchat import (
     TokenLimitExceededException,
 )
 from customgroqchat._bucket import BucketState
-from customgroqchat.plan import Tally, given_prices, told_prices
+from customgroqchat._presets import preset_facts
+from customgroqchat.plan import Tally, given_prices, prices_of, told_prices
 from customgroqchat.testing import SimulatedGroq
 
 MakeClient = Callable[..., GroqClient]
@@ -182,6 +183,14 @@ def test_the_service_tells_prices_as_text() -> None:
         {"id": "list", "pricing": ["1"]},
     ]
     assert told_prices(models) == {"m": PRICES, "free": {"prompt": 0.0, "completion": 0.0}}
+
+
+def test_what_is_known_of_models_has_the_prices_of_those_that_chat() -> None:
+    models = ["openai/gpt-oss-20b", "whisper-large-v3", "allam-2-7b", "unknown"]
+    known = prices_of(map(preset_facts, models))
+    assert list(known) == ["openai/gpt-oss-20b"]
+    prices = known["openai/gpt-oss-20b"]
+    assert (prices["prompt"], prices["completion"]) == pytest.approx((7.5e-8, 3e-7))
 
 
 def test_prices_of_ones_own() -> None:
