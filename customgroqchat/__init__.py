@@ -9,22 +9,14 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
-from ._objects import (
-    APIObject,
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionMessage,
-    Choice,
-    CompletionUsage,
-    Model,
-    ModelList,
-    TextCompletion,
-)
+from ._objects import APIObject, RateLimit
+from ._objects import APIObject as BaseModel
 from ._options import RequestOptions
 from ._records import Attempt
-from ._types import NOT_GIVEN, NotGiven
+from ._types import NOT_GIVEN, NotGiven, Omit, not_given, omit
 from ._version import __version__
 from ._waiting import WaitExplanation
 from .config_loader import Config, ConfigLoader, ModelConfig
@@ -33,14 +25,44 @@ from .exceptions import *  # noqa: F403 - its __all__ is the list
 from .exceptions import __all__ as _exceptions
 from .groq_client import GroqClient
 from .streaming import Stream
+from .types import CompletionUsage, Model, ModelList, TextCompletion
+from .types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
+from .types.chat.chat_completion import Choice
 
 if TYPE_CHECKING:
+    from ._accumulate import accumulate
+    from ._batch_results import BatchResult
+    from ._batch_start import BatchProgress
+    from ._fallbacks import FallbackStep
+    from ._http import HTTPRequest, HTTPResponse
+    from ._official import (
+        DEFAULT_CONNECTION_LIMITS,
+        DEFAULT_MAX_RETRIES,
+        DEFAULT_TIMEOUT,
+        AsyncGroq,
+        AsyncStream,
+        DefaultHttpxClient,
+        Groq,
+        Timeout,
+        file_from_path,
+    )
+    from ._official import AsyncGroq as AsyncClient
+    from ._official import Groq as Client
+    from ._response import (
+        APIResponse,
+        BinaryAPIResponse,
+        StreamedAPIResponse,
+        StreamedBinaryAPIResponse,
+    )
     from ._retry import RetryPolicy
-    from .api_client import APIClient, APIRequest, APIResponse
+    from .api_client import APIClient, APIRequest
+    from .batch_run import BatchRun
+    from .model_facts import ModelFacts, ModelPrices
     from .plan import ModelPlan, Plan
     from .queue_manager import Again, Ahead, QueueManager, RequestFuture, Wait
     from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, Usage
     from .request_handler import RequestHandler
+    from .structured import ParsedChatCompletion
     from .token_counter import (
         TokenCount,
         TokenCounter,
@@ -50,8 +72,14 @@ if TYPE_CHECKING:
         count_tokens_in_prompt,
         count_tokens_in_request,
     )
+    from .tools import ToolRun, function_schema
+
+NoneType = type(None)
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+if os.environ.get("GROQ_LOG") in ("debug", "info"):  # as the official SDK has it
+    logging.basicConfig(format="[%(asctime)s - %(name)s:%(lineno)d - %(levelname)s] %(message)s")
+    logging.getLogger(__name__).setLevel(os.environ["GROQ_LOG"].upper())
 
 # The parts are loaded when they are asked for, by name or by the first client: who only imports
 # the package, in a web application that starts or a command that completes, need not wait.
@@ -59,8 +87,20 @@ _PARTS = {
     name: module
     for module, names in {
         "_retry": "RetryPolicy",
-        "api_client": "APIClient APIRequest APIResponse",
+        "_accumulate": "accumulate",
+        "_batch_results": "BatchResult",
+        "_batch_start": "BatchProgress",
+        "_fallbacks": "FallbackStep",
+        "_http": "HTTPRequest HTTPResponse",
+        "_official": "DEFAULT_CONNECTION_LIMITS DEFAULT_MAX_RETRIES DEFAULT_TIMEOUT AsyncGroq "
+        "AsyncStream DefaultHttpxClient Groq Timeout file_from_path",
+        "_response": "APIResponse BinaryAPIResponse StreamedAPIResponse StreamedBinaryAPIResponse",
+        "api_client": "APIClient APIRequest",
+        "model_facts": "ModelFacts ModelPrices",
+        "batch_run": "BatchRun",
         "plan": "ModelPlan Plan",
+        "structured": "ParsedChatCompletion",
+        "tools": "ToolRun function_schema",
         "queue_manager": "Again Ahead QueueManager RequestFuture Wait",
         "rate_limit_handler": "Demand RateLimitHandler Reservation Scope Usage",
         "request_handler": "RequestHandler",
@@ -72,10 +112,16 @@ _PARTS = {
 }
 
 
+# The official SDK has two names for its clients.
+_SAME = {"Client": "Groq", "AsyncClient": "AsyncGroq"}
+_PARTS |= {name: _PARTS[same] for name, same in _SAME.items()}
+
+
 def __getattr__(name: str) -> Any:
     if name not in _PARTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    part = getattr(importlib.import_module(f".{_PARTS[name]}", __name__), name)
+    module = importlib.import_module(f".{_PARTS[name]}", __name__)
+    part = getattr(module, _SAME.get(name, name))
     globals()[name] = part
     return part
 
@@ -85,29 +131,55 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "NOT_GIVEN",
+    "BatchProgress",
+    "BatchResult",
+    "BatchRun",
+    "ParsedChatCompletion",
+    "RateLimit",
+    "ToolRun",
+    "accumulate",
+    "function_schema",
     "APIClient",
     "APIObject",
     "APIRequest",
     "APIResponse",
     "Again",
     "Ahead",
+    "AsyncClient",
+    "AsyncGroq",
+    "AsyncStream",
     "Attempt",
+    "BaseModel",
+    "BinaryAPIResponse",
     "ChatCompletion",
     "ChatCompletionChunk",
     "ChatCompletionMessage",
     "Choice",
+    "Client",
     "CompletionUsage",
     "Config",
     "ConfigLoader",
+    "DEFAULT_CONNECTION_LIMITS",
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
+    "DefaultHttpxClient",
     "Demand",
     "Event",
+    "FallbackStep",
+    "Groq",
     "GroqClient",
+    "HTTPRequest",
+    "HTTPResponse",
     "Model",
     "ModelConfig",
+    "ModelFacts",
     "ModelList",
     "ModelPlan",
+    "ModelPrices",
+    "NOT_GIVEN",
+    "NoneType",
     "NotGiven",
+    "Omit",
     "Plan",
     "QueueManager",
     "RateLimitHandler",
@@ -118,7 +190,10 @@ __all__ = [
     "RetryPolicy",
     "Scope",
     "Stream",
+    "StreamedAPIResponse",
+    "StreamedBinaryAPIResponse",
     "TextCompletion",
+    "Timeout",
     "TokenCount",
     "TokenCounter",
     "Usage",
@@ -130,5 +205,8 @@ __all__ = [
     "count_tokens_in_messages",
     "count_tokens_in_prompt",
     "count_tokens_in_request",
+    "file_from_path",
+    "not_given",
+    "omit",
     *_exceptions,
 ]

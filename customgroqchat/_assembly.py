@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ._calibration_memory import CalibrationMemory
 from ._clock import Clock
 from ._limit_memory import LimitMemory
+from ._model_catalog import ModelCatalog
 from ._observer import Observer
 from ._shared_ledgers import Ledgers, shared_ledgers
 from .api_client import APIClient
@@ -24,16 +27,46 @@ from .token_counter import TokenCounter
 if TYPE_CHECKING:
     from .events import Event
 
+_MOMENT_S = 0.1
 
-class Parts(NamedTuple):
-    """The parts of one client."""
 
+@dataclass
+class Parts:
+    """The parts of one client, and of all its copies.
+
+    Attributes:
+        config: The configuration in use.
+        is_closed: Whether they were closed.
+    """
+
+    config: Config
     clock: Clock
     counter: TokenCounter
     limiter: RateLimitHandler
     api: APIClient
     handler: RequestHandler
     observer: Observer
+    catalog: ModelCatalog
+    is_closed: bool = False
+
+    @property
+    def main(self) -> tuple[Clock, TokenCounter, RateLimitHandler, APIClient, RequestHandler]:
+        """Those that a client asks things of."""
+        return self.clock, self.counter, self.limiter, self.api, self.handler
+
+    def close(self, timeout_s: float) -> None:
+        """Close them; see :meth:`GroqClient.close`."""
+        self.is_closed = True
+        until_s = self.clock.monotonic() + timeout_s
+        try:
+            self.handler.queue.close(timeout_s)
+        finally:
+            self.api.close()
+            self.handler.queue.close(_MOMENT_S)  # for those that it has just cut
+            self.handler.sender.close()
+            if isinstance(self.counter, TokenCounter):  # and not one of the caller's own
+                self.counter.save_calibration()
+            self.observer.close(min(1.0, max(0.0, until_s - self.clock.monotonic())))
 
 
 def assemble(
@@ -46,8 +79,9 @@ def assemble(
     """Make the parts for a configuration; what is None is made as usual. Starts nothing."""
     ledgers = _ledgers(config, store, clock)
     clock = ledgers.clock
-    counter = counter or TokenCounter()
+    counter = counter or TokenCounter(memory=CalibrationMemory(config.limits_file, clock))
     observer = Observer(on_event, clock)
+    catalog = ModelCatalog(clock, config.sizes)
     memory = LimitMemory(config.limits_file, clock)
     limiter = RateLimitHandler(config, memory=memory, ledgers=ledgers)
     api = APIClient(
@@ -79,9 +113,10 @@ def assemble(
         max_retries=config.max_retries,
         clock=clock,
         observer=observer,
+        catalog=catalog,
     )
     limiter.on_relief(handler.queue.look_again)
-    return Parts(clock, counter, limiter, api, handler, observer)
+    return Parts(config, clock, counter, limiter, api, handler, observer, catalog)
 
 
 def _ledgers(config: Config, store: Store | None, clock: Clock | None) -> Ledgers:

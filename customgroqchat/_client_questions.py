@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ._client_resources import ClientResources
 from ._map import call_of, named_as_in_submit
 from ._ordering import Priority
 from ._types import Cap, Messages
@@ -13,22 +14,20 @@ from ._validation import chat_payload
 from ._waiting import WaitExplanation, explained, named_lanes
 
 if TYPE_CHECKING:
+    from ._assembly import Parts
     from ._clock import Clock
     from ._observer import Observer
-    from .config_loader import Config
     from .plan import Plan
     from .rate_limit_handler import RateLimitHandler
     from .request_handler import RequestHandler
-    from .resources.models import Models
     from .token_counter import TokenCount, TokenCounter
 
 
-class ClientQuestions:
+class ClientQuestions(ClientResources):
     """The part of :class:`GroqClient` that answers questions. All of it from any thread."""
 
-    models: Models
+    _parts: Parts
     _clock: Clock
-    _config: Config
     _counter: TokenCounter
     _handler: RequestHandler
     _limiter: RateLimitHandler
@@ -57,13 +56,14 @@ class ClientQuestions:
             InvalidRequestException: ``prices`` or the common arguments are wrong. What is wrong
                 with a single request is found in ``plan.refused``.
         """
-        from .plan import Tally, given_prices  # hardly ever needed
+        from .plan import Tally, given_prices, prices_of  # hardly ever needed
 
         known = {} if isinstance(prices, bool) else given_prices(prices)
         tally = Tally()
         tally.count(requests, functools.partial(self._expected, named_as_in_submit(common)))
         if prices is True and tally.models:
-            known = self.models.prices()
+            self.models.prices()  # which the catalogue learns
+            known = prices_of(map(self._handler.catalog.facts, tally.models))
         limiter = self._limiter
         buckets = {name: limiter.buckets(limiter.scope(name)) for name in tally.models}
         return tally.plan(buckets, known)
@@ -137,8 +137,8 @@ class ClientQuestions:
         Raises:
             APIError: the service refused, or could not be reached and no model is configured.
         """
-        configured = list(self._config.models)
-        if self._config.strict_models:
+        configured = list(self._parts.config.models)
+        if self._parts.config.strict_models:
             return configured
         return configured + sorted(set(self.models.available(configured)) - set(configured))
 
@@ -155,12 +155,13 @@ class ClientQuestions:
         Raises:
             ModelNotFoundException: the configuration is strict and does not know the model.
         """
-        settings = self._config.model(model_name)
+        self._parts.config.model(model_name)
+        facts = self._handler.catalog.facts(model_name)
         status = self._limiter.status(self._limiter.scope(model_name))
         return {
             "model": model_name,
-            "context_window": settings.context_window,
-            "max_completion_tokens": settings.max_completion_tokens,
+            "context_window": facts.context_window,
+            "max_completion_tokens": facts.max_completion_tokens,
             "limits": {name: limit.to_dict() for name, limit in status.items()},
         }
 
@@ -170,6 +171,5 @@ class ClientQuestions:
         """Return the model and the probable costs of a request of a plan, checked as if queued."""
         call = call_of(common, request)
         call.check()
-        timeout, tag = call.options.timeout, call.options.tag
-        work = self._handler.prepare(call.payload, dict, timeout=timeout, tag=tag)
+        work = self._handler.prepare(call.payload, dict, call.options)
         return work.scope.model, self._limiter.expected(work.scope, work.demand)

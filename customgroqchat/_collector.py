@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ._sse import ServerSentEvent
 from ._text import shown
@@ -18,6 +18,27 @@ _OF_PIECES_ONLY = "channel"
 
 # What the first chunk says for all of them, even if others differ.
 _IDENTITY = ("id", "object", "created", "model")
+
+
+class Collects(Protocol):
+    """What puts the events of a stream together, of whatever kind of stream."""
+
+    usage: dict[str, Any] | None
+    finished: bool
+
+    @property
+    def text(self) -> str:
+        """What was said so far."""
+
+    @property
+    def spoken(self) -> str:
+        """All that costs output tokens so far."""
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        """Add the next event: parsed JSON of any shape."""
+
+    def completion(self) -> dict[str, Any]:
+        """Return what was added so far, in the shape of an answer that was not streamed."""
 
 
 class Collector:
@@ -266,7 +287,11 @@ def error_of(event: ServerSentEvent, chunk: Any) -> Mapping[str, Any] | None:
     Returns:
         The error as the service words it; it has a ``message`` if it is in a shape known here.
     """
-    error = _field(chunk, "error") or _field(_field(chunk, "x_groq"), "error")
+    error = (
+        _field(chunk, "error")
+        or _field(_field(chunk, "x_groq"), "error")
+        or _field(_field(chunk, "response"), "error")  # of the Responses API
+    )
     if not error:
         if event.name != "error":
             return None

@@ -18,6 +18,7 @@ from ._presets import (
     MODEL_FACTS,
     PUBLISHED,
     retirement_note,
+    successor_of,
 )
 from ._settings import ALL, CLIENT, CONNECTION, FACTS, LIMITS, nearest
 from .exceptions import ModelNotFoundException
@@ -266,6 +267,14 @@ class Config(_Confidential):
             raise self._not_found(name)
         return _model_config(name, self._layers)
 
+    def sizes(self, name: str) -> dict[str, int | None]:
+        """Return the sizes that are configured for a model, by their settings' names.
+
+        None is no bound. Sizes that are only published are left out, as they are a guess.
+        """
+        layer, published = self._layers.model(name), _facts_source(name)
+        return {size: layer[size].value for size in FACTS if layer[size].source != published}
+
     def explain(self, model: str | None = None) -> Explanation:
         """Return where each value comes from.
 
@@ -286,6 +295,7 @@ class Config(_Confidential):
             f"The model {name!r} is not configured, and strict_models is set.",
             model=name,
             known=tuple(known),
+            successor=successor_of(name),
             hint=retirement_note(name) or (f"Did you mean {near!r}?" if near else None),
         )
 

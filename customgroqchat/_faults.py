@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from ._headers import parse_limit_message, parse_retry_after
-from ._records import RequestInfo, ResponseInfo
+from ._http import HTTPResponse
+from ._records import Headers, RequestInfo, ResponseInfo
+from ._text import shown, without_secret
 from .exceptions import (
     APIConnectionError,
     APIResponseValidationError,
@@ -158,6 +160,13 @@ def invalid_answer(
         request_id=response.headers.get("x-request-id"),
         hint=hint or "Something between here and the service answers in its place; check base_url.",
     )
+
+
+def not_understood(response: HTTPResponse, api_key: str | None) -> APIResponseValidationError:
+    """Return the error for JSON that is not what this path of the API answers."""
+    text = without_secret(shown(response.data), api_key)
+    told = ResponseInfo(response.status_code, Headers(response.headers).without_secret(api_key))
+    return invalid_answer(f"the answer is not of the API's form: {text}", told, None)
 
 
 def _limit_facts(error_class: type[APIStatusError], message: str) -> dict[str, Any]:

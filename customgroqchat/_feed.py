@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ._collector import Collector
+from ._collector import Collects
 from ._faults import cut_off, error_from_frame, invalid_answer
 from ._records import AnswerFacts, ResponseInfo
 from ._sse import ServerSentEvent
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 class Keeper(Protocol):
     """Who settles streams, and opens them anew."""
 
-    def stream_ended(self, feed: Feed, collector: Collector) -> None:
+    def stream_ended(self, feed: Feed, collector: Collects) -> None:
         """Settle a stream that was read to its end, or that its caller has left."""
 
     def stream_broke(
-        self, feed: Feed, error: GroqError, collector: Collector, *, begun: bool
+        self, feed: Feed, error: GroqError, collector: Collects, *, begun: bool
     ) -> Feed:
         """Settle a stream that broke off, and open it anew, or raise."""
 
@@ -89,17 +89,17 @@ class Feed:
 
     # --- ends -----------------------------------------------------------------------------
 
-    def end(self, collector: Collector) -> None:
+    def end(self, collector: Collects) -> None:
         """Take note that all of it is in."""
         self._incoming.finish()
         self._keeper.stream_ended(self, collector)
 
-    def leave(self, collector: Collector) -> None:
+    def leave(self, collector: Collects) -> None:
         """Take note that the caller wants no more of it."""
         self._incoming.close()
         self._keeper.stream_ended(self, collector)
 
-    def fail(self, error: GroqError | None, collector: Collector, *, begun: bool) -> Feed:
+    def fail(self, error: GroqError | None, collector: Collects, *, begun: bool) -> Feed:
         """Return another one to go on with, after it broke off, with an error or without one.
 
         Raises:
@@ -111,9 +111,9 @@ class Feed:
 
     def close(self) -> None:
         """Take note that nobody ever read it."""
-        self.leave(Collector())
+        self.leave(self.work.endpoint.collector())
 
-    def drop(self, collector: Collector) -> None:
+    def drop(self, collector: Collects) -> None:
         """Take note that nobody has the stream any more. At any point; does not block."""
         self._keeper.soon(lambda: self.leave(collector))
 
@@ -147,7 +147,7 @@ class Feed:
         return invalid_answer(what, self.response, self._incoming.info, hint)
 
 
-def incomplete(error: APIError, collector: Collector, usage: Usage) -> APIError:
+def incomplete(error: APIError, collector: Collects, usage: Usage) -> APIError:
     """Return the error for a stream that broke off, unless the one that there is says more."""
     if isinstance(error, APITimeoutError | APIStatusError) or not isinstance(
         error, APIConnectionError

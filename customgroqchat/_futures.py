@@ -74,6 +74,13 @@ def tell(callback: Callback, future: Future[Any]) -> None:
         _log.exception("a callback failed")
 
 
+def succeeded(value: Any) -> Future[Any]:
+    """Return a future that has ended with a value."""
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
+
+
 def failed(error: BaseException) -> Future[Any]:
     """Return a future that has ended with an error."""
     future: Future[Any] = Future()

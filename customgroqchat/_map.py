@@ -7,20 +7,12 @@ import queue
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from ._futures import Callback, failed, longest_sleep_s, outcome_of, wait_until_ended
-from ._options import RequestOptions
-from ._ordering import priority_level
+from ._asking import NO_DEFAULTS, Call, Defaults, chat_call
+from ._futures import failed, longest_sleep_s, outcome_of, wait_until_ended
 from ._surroundings import threads_run
 from ._text import shown
-from ._validation import (
-    chat_payload,
-    check_callback,
-    check_deadline,
-    check_max_wait,
-    check_tag,
-)
 from .exceptions import GroqError, InvalidRequestException
 
 T = TypeVar("T")
@@ -28,47 +20,21 @@ T = TypeVar("T")
 #: Every wait is bounded: in a day, every limit of a day has flowed back.
 LONGEST_WAIT_S = 86_400.0
 
-_OPTIONS = ("priority", "max_wait", "timeout", "tag", "deadline")
-
 
 # --- one of them -----------------------------------------------------------------------------
 
 
-class Call(NamedTuple):
-    """What one request asks for: of the service, and of this client."""
-
-    payload: dict[str, Any]
-    options: RequestOptions
-    callback: Callback | None
-
-    def check(self) -> None:
-        """Check what is never sent, as queueing does.
-
-        Raises:
-            InvalidRequestException: something of it is wrong.
-        """
-        check_callback(self.callback)
-        priority_level(self.options.priority)
-        check_max_wait(self.options.max_wait)
-        check_deadline(self.options.deadline)
-        check_tag(self.options.tag)
-
-
-def call_of(common: Mapping[str, Any], request: Mapping[str, Any]) -> Call:
+def call_of(
+    common: Mapping[str, Any], request: Mapping[str, Any], defaults: Defaults = NO_DEFAULTS
+) -> Call:
     """Return the call that a request of a map asks for; its own arguments win over common ones.
 
     Raises:
         InvalidRequestException: it is no mapping, or something is given twice or is no field.
     """
     arguments = {**common, **named_as_in_submit(request)}
-    options = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
-    callback = arguments.pop("callback", None)
     model, messages = arguments.pop("model_name", None), arguments.pop("messages", None)
-    return Call(
-        chat_payload(model, messages, arguments),
-        RequestOptions(**{"max_wait": LONGEST_WAIT_S, **options}),
-        callback,
-    )
+    return chat_call(model, messages, arguments, defaults, LONGEST_WAIT_S)
 
 
 def named_as_in_submit(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,13 +71,14 @@ def outcomes(
     ordered: bool,
     look_ahead: int,
     return_exceptions: bool,
+    defaults: Defaults = NO_DEFAULTS,
 ) -> Iterator[Any]:
     """Queue requests, a bounded number at a time, and yield their outcomes."""
     shared = named_as_in_submit(common)
 
     def start(request: Mapping[str, Any]) -> Future[Any]:
         try:
-            return queue_call(call_of(shared, request))
+            return queue_call(call_of(shared, request, defaults))
         except GroqError as error:  # is the outcome of this one, when its turn comes
             return failed(error)
 

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 
 from ._dumping import Choice, chosen, plain
 from ._pretty import pretty
@@ -27,6 +37,7 @@ A = TypeVar("A", bound="APIAnswer")
 
 #: The type under a name that the method ``dict`` does not hide.
 JSONObject: TypeAlias = dict[str, Any]
+_MISSING = object()
 _Wrap: TypeAlias = Callable[[Mapping[str, Any]], "APIObject"]
 
 
@@ -44,6 +55,20 @@ class APIObject(JSONObject):
 
     Reading it is safe from any thread, as with any dict.
     """
+
+    _defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Keep the values of fields that a class of a program's own gives them as defaults.
+
+        As attributes of the class they would hide what was sent.
+        """
+        super().__init_subclass__(**options)
+        own = inspect.get_annotations(cls)
+        found = {name: vars(cls)[name] for name in own if _is_default(name, vars(cls))}
+        for name in found:
+            delattr(cls, name)
+        cls._defaults = {**cls._defaults, **found}
 
     def __init__(self, *args: Any, **fields: Any) -> None:
         super().__init__(*args, **fields)
@@ -75,7 +100,7 @@ class APIObject(JSONObject):
             if name in self and not name.startswith("__"):
                 return self[name]
             if name in _wraps(type(self)):
-                return None
+                return type(self)._defaults.get(name)
             raise AttributeError(f"{type(self).__name__} has no field {name!r}")
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -377,9 +402,14 @@ def _classes_in(hint: Any) -> Iterator[type[APIObject]]:
         yield from _classes_in(part)
 
 
+def _is_default(name: str, members: Mapping[str, Any]) -> bool:
+    value = members.get(name, _MISSING)
+    return not (name.startswith("_") or value is _MISSING or hasattr(value, "__get__"))
+
+
 def _by_type(classes: list[type[APIObject]]) -> _Wrap:
     """Return what takes the class whose ``type`` is annotated as what the object has there."""
-    kinds = {cls: get_args(get_type_hints(cls)["type"]) for cls in classes}
+    kinds = {cls: get_args(get_type_hints(cls).get("type")) for cls in classes}
     wraps = {kind: cls.wrap for cls in classes for kind in kinds[cls]}
 
     def wrap(data: Mapping[str, Any]) -> APIObject:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ._ordering import Priority
 from ._types import Timeout
@@ -21,6 +22,12 @@ class RequestOptions:
             raise at once.
         deadline: Seconds in which the request shall have ended, with waiting and sending; None
             leaves it to the other two.
+        max_retries: How often it is sent again after a fault; None takes the configured one.
+        fallbacks: Models to ask instead, one after the other, if this one cannot be had today.
+        headers: Headers of this request alone.
+        query: What stands behind the ``?`` of its address, encoded.
+        api_key: The key to send it with; None takes the configured one.
+        base_url: The host to send it to; None takes the configured one.
     """
 
     priority: Priority = "normal"
@@ -29,6 +36,12 @@ class RequestOptions:
     tag: str | None = None
     wait_for_room: bool = True
     deadline: float | None = None
+    max_retries: int | None = None
+    fallbacks: tuple[str, ...] = ()
+    headers: Mapping[str, object] | None = field(default=None, repr=False)
+    query: str = ""
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
 
     @property
     def bound(self) -> str:

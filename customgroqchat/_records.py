@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from http.client import responses
 from typing import Any, NamedTuple
 
 from ._text import without_secret
@@ -69,6 +71,29 @@ class ResponseInfo:
     headers: Headers = field(default_factory=Headers)
     text: str = ""
 
+    @property
+    def content(self) -> bytes:
+        """The text as bytes, in UTF-8."""
+        return self.text.encode(errors="replace")
+
+    @property
+    def reason_phrase(self) -> str:
+        """What the status is called."""
+        return responses.get(self.status_code, "")
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status is 400 or more."""
+        return self.status_code >= 400
+
+    def json(self) -> Any:
+        """Return the text, parsed. Raises ValueError if it is not JSON."""
+        return json.loads(self.text)
+
+    def read(self) -> bytes:
+        """Return the text as bytes."""
+        return self.content
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a dict."""
         return {
@@ -111,12 +136,18 @@ class AnswerFacts(NamedTuple):
         headers: Those of the answer.
         waited_s: Seconds that the request waited before it was sent, all its waits together.
         history: How each attempt went, oldest first.
+        fallbacks: The models that were asked before, and could not; see
+            :class:`~customgroqchat.FallbackStep`.
     """
 
     request_id: str | None = None
     headers: Headers = NO_HEADERS
     waited_s: float = 0.0
     history: tuple[Attempt, ...] = ()
+    fallbacks: tuple[Any, ...] = ()
+
+
+NO_FACTS = AnswerFacts()
 
 
 @dataclass(frozen=True)

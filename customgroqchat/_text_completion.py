@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._objects import TextCompletion
 from ._text import shown
-from ._validation import chat_payload
 from .exceptions import InvalidRequestException
+from .types import TextCompletion
 
 # What a completion endpoint offers and a chat model cannot do.
 _IMPOSSIBLE = ("suffix", "echo", "best_of", "logprobs")
 
 
-def to_chat_payload(model: str, prompt: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the chat payload that asks for the completion of a prompt.
+def to_chat(
+    prompt: Any, parameters: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the messages and the parameters that ask for the completion of a prompt.
 
     Raises:
         InvalidRequestException: the prompt is not a string, or a parameter cannot be had.
@@ -36,7 +37,7 @@ def to_chat_payload(model: str, prompt: Any, parameters: Mapping[str, Any]) -> d
                 hint=f"Leave {field} out.",
             )
     wanted = {name: value for name, value in parameters.items() if name not in _IMPOSSIBLE}
-    return chat_payload(model, [{"role": "user", "content": prompt}], wanted)
+    return [{"role": "user", "content": prompt}], wanted
 
 
 def to_text_completion(chat: Mapping[str, Any]) -> TextCompletion:

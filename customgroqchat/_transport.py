@@ -289,7 +289,7 @@ class Wire:
         Args:
             method: ``"GET"``, ``"POST"``, ...
             url: The whole address.
-            headers: All headers but those about the body, which is JSON.
+            headers: All headers; what they do not say of the body is that it is JSON.
             body: The body, or None.
             timeout: Seconds (connect, read).
             line: The request's.
@@ -380,7 +380,7 @@ class Wire:
         if body is not None:
             prepared.body = body
             prepared.headers["Content-Length"] = str(len(body))
-            prepared.headers["Content-Type"] = "application/json"
+            prepared.headers.setdefault("Content-Type", "application/json")
         return prepared
 
     def _route(self, url: str) -> tuple[bool | str, dict[str, str]]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._clock import Clock
+from ._endpoints import CHAT, Endpoint
+from ._http import HTTPResponse
 from ._json import encode
 from ._line import Line
 from ._options import RequestOptions
@@ -18,8 +20,13 @@ from .rate_limit_handler import Demand, RateLimitHandler, Reservation, Scope, Us
 
 _ROUNDING_S = 1e-3
 
-#: Makes the result out of the parsed answer, or, of a stream, out of its :class:`Feed`.
+#: Makes the result out of the parsed answer; of a stream, out of its :class:`Feed`; of what is not
+#: JSON, out of the :class:`HTTPResponse`.
 Convert = Callable[[Any], Any]
+
+#: Makes another result, for who wants more than the parsed answer: out of the response, of a
+#: function that parses it, and of how it came about.
+Present = Callable[[HTTPResponse, Callable[[], Any], AnswerFacts], Any]
 
 
 class Fit:
@@ -64,6 +71,9 @@ class Work:
         scope: What its quota is taken from.
         demand: What it will take.
         convert: Makes the result.
+        endpoint: The path of the API that it is for.
+        present: Makes another result, or None.
+        count: How its tokens were counted, or None if they were not.
         options: What the caller asked of this client.
         request_id: This client's number for it.
         born_s: When it was submitted, by the monotonic clock.
@@ -89,7 +99,9 @@ class Work:
         "born_s",
         "context",
         "convert",
+        "count",
         "demand",
+        "endpoint",
         "fit",
         "give_up_s",
         "has_ended",
@@ -99,6 +111,7 @@ class Work:
         "line",
         "options",
         "prepared_s",
+        "present",
         "request",
         "request_id",
         "reserved_tokens",
@@ -116,6 +129,9 @@ class Work:
         self.scope = scope
         self.demand = demand
         self.convert = convert
+        self.endpoint: Endpoint = CHAT
+        self.present: Present | None = None
+        self.count: int | None = None
         self.options = RequestOptions()
         self.request_id = 0
         self.born_s = clock.monotonic()

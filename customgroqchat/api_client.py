@@ -9,12 +9,14 @@ import importlib
 import math
 import sys
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 from . import _process
 from ._clock import Clock
 from ._faults import cut_off, error_from_response, invalid_answer
+from ._http import HTTPRequest, HTTPResponse, is_json, merged, sent_headers
 from ._json import NOT_JSON, encode, parsed
 from ._line import Line
 from ._records import Attempt, Headers, RequestInfo, ResponseInfo, Undisclosed
@@ -41,10 +43,13 @@ API_PREFIX = "/openai/v1"
 
 USER_AGENT = "CustomGroqChat/{} Python/{}.{}.{}".format(__version__, *sys.version_info)
 DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-_JSON_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
-# What compresses a stream on its way holds back its events.
-_STREAM_HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+ANY_BYTES = "application/octet-stream"
 _ERROR_BYTES = 1024 * 1024  # of an error's text: no proxy has more to say
+
+
+T = TypeVar("T")
 
 
 class APIRequest(NamedTuple):
@@ -52,15 +57,21 @@ class APIRequest(NamedTuple):
 
     Attributes:
         method: ``"GET"``, ``"POST"``, ...
-        path: Below the API's prefix: ``"/chat/completions"``.
-        body: JSON, encoded, or None.
+        path: Below the prefix: ``"/chat/completions"``.
+        body: The body, encoded, or None.
         base_url: The host to send it to; None is the client's own.
         api_key: The key to send it with; None is the client's own.
         timeout: Seconds to connect and between two pieces of the answer; None is the client's.
         deadline_s: The instant, by the client's monotonic clock, at which it is given up,
             whatever it is doing; None is never.
-        is_stream: Whether the answer is a stream of events.
+        is_stream: Whether the answer is handed over while it is on its way.
         is_repeatable: Whether it may be sent again although the service may have got it.
+        prefix: What stands before the path, behind the host.
+        query: What stands behind the ``?``, encoded.
+        headers: Headers of this request alone; they win, and :data:`omit` takes one away.
+        content_type: Of the body.
+        accept: The media type that is asked for. What is not JSON is not parsed.
+        max_retries: How often it is sent again after a fault; None is the client's own.
     """
 
     method: str
@@ -72,31 +83,18 @@ class APIRequest(NamedTuple):
     deadline_s: float | None = None
     is_stream: bool = False
     is_repeatable: bool = True
+    prefix: str = API_PREFIX
+    query: str = ""
+    headers: Mapping[str, object] | None = None
+    content_type: str = JSON
+    accept: str = JSON
+    max_retries: int | None = None
 
     def __repr__(self) -> str:
         return f"APIRequest({self.method!r}, {self.path!r})"  # neither the key nor the prompt
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an APIRequest cannot be pickled: it may hold an API key")
-
-
-class APIResponse(NamedTuple):
-    """What came back.
-
-    Attributes:
-        status_code: The HTTP status, below 300.
-        headers: The headers; their names' case does not matter.
-        data: The parsed JSON body.
-    """
-
-    status_code: int
-    headers: Mapping[str, str]
-    data: Any
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's name for the request."""
-        return self.headers.get("x-request-id")
 
 
 class APIClient:
@@ -156,7 +154,7 @@ class APIClient:
         self._lock = threading.Lock()
         self._closing = threading.Condition(threading.Lock())
         self._wire: Wire | None = None
-        self._headers: dict[tuple[str, bool], Undisclosed] = {}
+        self._headers: dict[tuple[str, ...], Undisclosed] = {}
 
     def __repr__(self) -> str:
         return f"APIClient(base_url={self._base_url!r})"
@@ -171,7 +169,7 @@ class APIClient:
         *,
         timeout: Timeout = None,
         deadline: float | None = None,
-    ) -> APIResponse:
+    ) -> HTTPResponse:
         """Send a JSON body and return the parsed answer; see :meth:`send`.
 
         Args:
@@ -185,7 +183,7 @@ class APIClient:
         deadline_s = None if deadline is None else self._clock.monotonic() + deadline
         return self.send(APIRequest(method, path, body, timeout=timeout, deadline_s=deadline_s))
 
-    def send(self, request: APIRequest) -> APIResponse:
+    def send(self, request: APIRequest) -> HTTPResponse:
         """Send a request, again if need be, and return the answer.
 
         Blocks for the time of all attempts and the waits between them; :meth:`close` ends it.
@@ -197,12 +195,30 @@ class APIClient:
             AuthenticationError: there is no API key; nothing was sent.
             ClientClosedException: the client is closed.
         """
+        return self._persistently(request, self.attempt)[0]
+
+    def send_open(self, request: APIRequest) -> tuple[Incoming, tuple[Attempt, ...]]:
+        """Send a request, again if need be, and return its answer once the headers are in.
+
+        Returns how each attempt went as well. Blocks and raises as :meth:`send` does. Who gets the
+        answer reads it, and closes it whatever happens.
+        """
+        return self._persistently(request, self.open)
+
+    def send_told(self, request: APIRequest) -> tuple[HTTPResponse, tuple[Attempt, ...]]:
+        """Like :meth:`send`, but return how each attempt went as well."""
+        return self._persistently(request, self.attempt)
+
+    def _persistently(
+        self, request: APIRequest, act: Callable[[APIRequest, Line], T]
+    ) -> tuple[T, tuple[Attempt, ...]]:
         line = Line(self._clock)
         history: list[Attempt] = []
         while True:
             line.start()
             try:
-                return self.attempt(request, line)
+                found = act(request, line)
+                return found, (*history, line.report("ok", 200, None))
             except APIError as error:
                 history.append(report_of(line, error))
                 error.attempts, error.history = len(history), tuple(history)
@@ -211,12 +227,13 @@ class APIClient:
                     len(history) - 1,
                     at_most_s=_left_s(request, self._clock.monotonic()),
                     is_repeatable=request.is_repeatable,
+                    max_retries=request.max_retries,
                 )
                 if delay_s is None:
                     raise
                 self._pause(delay_s)
 
-    def attempt(self, request: APIRequest, line: Line | None = None) -> APIResponse:
+    def attempt(self, request: APIRequest, line: Line | None = None) -> HTTPResponse:
         """Send a request once and return the answer, or raise what :meth:`send` raises.
 
         Args:
@@ -225,15 +242,28 @@ class APIClient:
         """
         incoming = self.open(request, line)
         body = incoming.read(self._max_response_bytes)
-        data = parsed(body)
-        if data is NOT_JSON:
+        data = parsed(body) if request.accept == JSON or is_json(incoming.headers) else None
+        if data is NOT_JSON and request.accept == JSON:
             error = self._not_json(request, incoming, body)
             del body  # which may have the key in it, and report tools send variables away
             raise error
         if line is not None:
             line.done()
         self._succeeded()
-        return APIResponse(incoming.status, incoming.headers, data)
+        return HTTPResponse(
+            incoming.status,
+            incoming.headers,
+            None if data is NOT_JSON else data,
+            body,
+            self.described(request),
+            0.0 if line is None else line.took_s(),
+        )
+
+    def described(self, request: APIRequest) -> HTTPRequest:
+        """Return what is sent for a request, without its body and without the key."""
+        headers = {**self._headers_for(request), "Authorization": "Bearer ***"}
+        told = sent_headers(headers, request.api_key or self._api_key)
+        return HTTPRequest(request.method, self._url(request), told)
 
     def open(self, request: APIRequest, line: Line | None = None) -> Incoming:
         """Send a request once and return its answer as soon as the headers are in.
@@ -272,15 +302,20 @@ class APIClient:
         *,
         at_most_s: float = math.inf,
         is_repeatable: bool = True,
+        max_retries: int | None = None,
     ) -> float | None:
         """Return the seconds until the request may be sent again, or None to give up.
 
         A number is a promise: it has been taken from the retry budget that all threads share.
-        Nothing is taken for a delay above ``at_most_s``, which is None as well.
+        Nothing is taken for a delay above ``at_most_s``, which is None as well. ``max_retries``
+        takes the place of the client's own.
         """
         if not is_repeatable and may_have_begun(error):
             return None
-        delay_s = self._policy.delay_s(error, retries, self._clock.random())
+        policy = self._policy
+        if max_retries is not None:
+            policy = replace(policy, max_retries=max_retries)
+        delay_s = policy.delay_s(error, retries, self._clock.random())
         if delay_s is None or delay_s > at_most_s:
             return None
         with self._lock:
@@ -340,30 +375,46 @@ class APIClient:
             self._budget.refund()
 
     def _url(self, request: APIRequest) -> str:
-        return f"{request.base_url or self._base_url}{API_PREFIX}{request.path}"
+        query = f"?{request.query}" if request.query else ""
+        return f"{request.base_url or self._base_url}{request.prefix}{request.path}{query}"
 
     def _headers_for(self, request: APIRequest) -> Undisclosed:
         api_key = request.api_key or self._api_key
         if not api_key:
             raise missing_key()
-        headers = self._headers.get((api_key, request.is_stream))
+        kind = (
+            api_key,
+            request.accept,
+            "" if request.body is None else request.content_type,
+            # What compresses a stream on its way holds back its events.
+            "identity" if request.is_stream else "gzip, deflate",
+        )
+        headers = self._headers.get(kind)
         if headers is None:
-            if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
-                del api_key  # reporters of errors send variables away
+            if not api_key.isascii() or not api_key.isprintable() or api_key.strip() != api_key:
+                del api_key, kind  # reporters of errors send variables away
                 raise AuthenticationError(
                     "The API key has characters that no key has.",
                     hint="Look for spaces, line ends and quotes around GROQ_API_KEY.",
                 )
-            headers = Undisclosed(
-                {
-                    **(_STREAM_HEADERS if request.is_stream else _JSON_HEADERS),
-                    "User-Agent": USER_AGENT,
-                    **self._default_headers,
-                    "Authorization": f"Bearer {api_key}",
-                }
-            )
-            self._headers[api_key, request.is_stream] = headers
-        return headers
+            headers = self._made_headers(*kind)
+            if request.content_type == JSON:  # others have a boundary of their own
+                self._headers[kind] = headers
+        return Undisclosed(merged(headers, request.headers)) if request.headers else headers
+
+    def _made_headers(
+        self, api_key: str, accept: str, content_type: str, encoding: str
+    ) -> Undisclosed:
+        common = {
+            "Accept": accept,
+            "Accept-Encoding": encoding,
+            "User-Agent": USER_AGENT,
+            "X-Stainless-Lang": "python",  # as the official SDK tells it
+        }
+        own = {"Authorization": f"Bearer {api_key}"}
+        if content_type not in ("", JSON):
+            own["Content-Type"] = content_type
+        return Undisclosed(merged(common, self._default_headers, own))
 
     def _error_status(self, request: APIRequest, incoming: Incoming) -> APIError:
         """Return the error for an error status, whose body it reads."""

@@ -17,7 +17,7 @@ from typing import Any
 from ._config import Config, Explanation, Layer, Layers, ModelConfig, Origin, Sourced, build
 from ._config_files import Unreadable, find_dotenv, read_dotenv, read_json, repeated_keys
 from ._kinds import InvalidValue, describe, type_of
-from ._kinds_http import is_exposed
+from ._kinds_http import Key, is_exposed
 from ._records import ConfigProblem
 from ._settings import ALL, CLIENT, MODEL, Setting, nearest
 from .exceptions import ConfigLoaderException
@@ -25,6 +25,8 @@ from .exceptions import ConfigLoaderException
 __all__ = ["Config", "ConfigLoader", "Explanation", "ModelConfig", "Origin"]
 
 _PATH_VARIABLE = "GROQ_CONFIG_PATH"
+_GIVEN_KEY = replace(CLIENT["api_key"], kind=Key(in_code=True))
+_HEADERS_VARIABLE = "GROQ_CUSTOM_HEADERS"  # of the official SDK: "Name: value" lines
 _PREFIX = "CUSTOMGROQCHAT_"
 _DEFAULTS = "defaults"
 _YES = {"1", "true", "t", "yes", "y"}  # python-dotenv's own words for PYTHON_DOTENV_DISABLED
@@ -113,6 +115,8 @@ class _Loading:
     def run(self, config: Any, arguments: Mapping[str, Any]) -> Config:
         base = config._layers if isinstance(config, Config) else self._layers(config)
         given = self._arguments(arguments)
+        if "default_headers" in given:
+            self._add_custom_headers(given)
         layers = self._with_limits_file(self._with_certificates(base.under(given)))
         self._check_exposure(layers)
         self._raise_problems()
@@ -129,13 +133,28 @@ class _Loading:
             **self._variables(self._dotenv, f"file {self._dotenv_name}, variable"),
             **self._variables(self._environ, "environment variable"),
         }
+        self._add_custom_headers(client)
         return Layers(client=client, shared=shared, blocks=blocks, arguments={})
 
-    def _arguments(self, arguments: Mapping[str, Any]) -> Layer:
+    def _add_custom_headers(self, layer: dict[str, Sourced]) -> None:
+        """Add the headers of the variable that the official SDK reads as well."""
+        text = self._environ.get(_HEADERS_VARIABLE) or self._dotenv.get(_HEADERS_VARIABLE) or ""
+        lines = [line.partition(":") for line in text.split("\n") if ":" in line]
+        found = {name.strip(): content.strip() for name, _, content in lines}
+        place = Sourced(None, f"environment variable {_HEADERS_VARIABLE}", "default_headers")
+        taken = self._take(CLIENT["default_headers"], found, place) if found else {}
+        for name, added in taken.items():
+            own = layer[name]
+            is_default = own.source == "default"
+            source = replace(added if is_default else own, value={**added.value, **own.value})
+            layer[name] = source
+
+    def _arguments(self, arguments: Mapping[str, Any]) -> dict[str, Sourced]:
         layer: dict[str, Sourced] = {}
         for name, value in arguments.items():
             if value is not None:
-                layer |= self._take(CLIENT[name], value, Sourced(None, "argument", name))
+                setting = _GIVEN_KEY if name == "api_key" else CLIENT[name]
+                layer |= self._take(setting, value, Sourced(None, "argument", name))
         return layer
 
     def _variables(self, variables: Mapping[str, str | None], label: str) -> Layer:

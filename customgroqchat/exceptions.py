@@ -24,6 +24,9 @@
     └── ClientError                       said by this client itself
         ├── ConfigLoaderException             the configuration is wrong
         ├── InvalidRequestException           the request is wrong (also a ValueError)
+        ├── StructuredOutputException         the answer does not fit (also a ValueError)
+        ├── ToolCallException                 a call of a tool failed
+        ├── ToolLoopException                 the model calls tools again and again
         ├── ModelNotFoundException            the configuration does not know the model
         ├── TokenLimitExceededException       larger than the context window or than a whole bucket
         ├── QueueFullException                no room in the queue (also a queue.Full)
@@ -71,7 +74,10 @@ __all__ = [
     "RateLimitExceededException",
     "RequestCancelledException",
     "RequestTooLargeError",
+    "StructuredOutputException",
     "TokenLimitExceededException",
+    "ToolCallException",
+    "ToolLoopException",
     "UnprocessableEntityError",
 ]
 
@@ -86,6 +92,7 @@ class GroqError(Exception):
         attempts: How often the request was sent, 0 if never.
         waited: Seconds the request spent in the queue before it ended.
         history: How each of these attempts went, oldest first.
+        fallbacks: The models that were asked before this one, and could not.
 
     Further facts, named in each class, are given as keywords and kept as attributes.
     """
@@ -96,6 +103,7 @@ class GroqError(Exception):
     attempts: int = 0
     waited: float = 0.0
     history: tuple[Attempt, ...] = ()
+    fallbacks: tuple[Any, ...] = ()
 
     # Everything but the message is a keyword with a default, kept in __dict__: that is what lets
     # the inherited __reduce__ rebuild an error from (class, args, __dict__).
@@ -170,7 +178,13 @@ class APIStatusError(APIError):
 
 
 class BadRequestError(APIStatusError):
-    """400: the service does not accept the request; sending it again will not help."""
+    """400: the service does not accept the request; sending it again will not help.
+
+    Attributes:
+        successor: The model to use instead, if the one of the request was shut down.
+    """
+
+    successor: str | None = None
 
 
 class AuthenticationError(APIStatusError):
@@ -182,7 +196,13 @@ class PermissionDeniedError(APIStatusError):
 
 
 class NotFoundError(APIStatusError):
-    """404: no such model, file, batch or address."""
+    """404: no such model, file, batch or address.
+
+    Attributes:
+        successor: The model to use instead, if the one of the request was shut down.
+    """
+
+    successor: str | None = None
 
 
 class ConflictError(APIStatusError):
@@ -291,21 +311,66 @@ class InvalidRequestException(ClientError, ValueError):
     value: str | None = None
 
 
+class StructuredOutputException(ClientError, ValueError):
+    """The answer is not what was asked for: no JSON, not all of it, or JSON that does not fit.
+
+    Attributes:
+        text: What was answered.
+        errors: What is wrong with it, each with its place: ``"items[0].price: expected ..."``.
+        completion: The whole answer, in which the tokens are that it has cost.
+        repairs: How often it was sent back to be repaired before.
+    """
+
+    text: str = ""
+    errors: tuple[str, ...] = ()
+    completion: Mapping[str, Any] | None = None
+    repairs: int = 0
+
+
+class ToolCallException(ClientError):
+    """A call of a tool failed, and errors are to be raised; ``__cause__`` is the tool's own.
+
+    Attributes:
+        tool: Its name, as the model wrote it.
+        arguments: Its arguments, as the model wrote them.
+        messages: The conversation up to this call.
+    """
+
+    tool: str | None = None
+    arguments: str | None = None
+    messages: tuple[Mapping[str, Any], ...] = ()
+
+
+class ToolLoopException(ClientError):
+    """The model still calls tools after as many rounds as were allowed.
+
+    Attributes:
+        rounds: How many that were.
+        messages: The conversation, up to the results of the last round.
+    """
+
+    rounds: int = 0
+    messages: tuple[Mapping[str, Any], ...] = ()
+
+
 class ModelNotFoundException(ClientError):
     """The model is not in the configuration, and the configuration is strict.
 
     Attributes:
         known: The models that are.
+        successor: The model that replaces it, if it was shut down.
     """
 
     known: tuple[str, ...] = ()
+    successor: str | None = None
 
 
 class TokenLimitExceededException(ClientError):
-    """The request can never pass: it is larger than the context window or than a whole bucket.
+    """The request can never pass: it is larger than its model or than a whole bucket allows.
 
     Attributes:
-        dimension: ``"context_window"``, or the bucket: ``"TPM"``, ``"TPD"``, ...
+        dimension: ``"context_window"`` or ``"max_completion_tokens"``, the sizes of the model, or
+            the bucket: ``"TPM"``, ``"TPD"``, ...
         limit: Its size in tokens.
         requested: What the request needs in tokens.
         prompt_tokens: The part of it that is the prompt.

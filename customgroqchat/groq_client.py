@@ -2,45 +2,44 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
+from ._asking import Call, Defaults, chat_call
+from ._caller import Caller, Reply
+from ._client_copies import ClientCopies
 from ._client_questions import ClientQuestions
-from ._futures import Callback, result_of, tell
-from ._map import LONGEST_WAIT_S, Call, outcomes
-from ._objects import ChatCompletion, ChatCompletionChunk, TextCompletion
-from ._options import RequestOptions
+from ._client_verbs import ClientVerbs
+from ._endpoints import CHAT
+from ._futures import Callback
+from ._map import LONGEST_WAIT_S, outcomes
 from ._ordering import Priority
 from ._process import ForkLock
 from ._records import Undisclosed
-from ._surroundings import warn_if_in_event_loop
-from ._text_completion import to_chat_payload, to_text_completion
-from ._types import NOT_GIVEN, Cap, Messages, NotGiven, Timeout
-from ._validation import chat_payload, check_callback
+from ._text_completion import to_chat, to_text_completion
+from ._types import NOT_GIVEN, Cap, Messages, NotGiven, Timeout, is_given
 from .config_loader import Config, ConfigLoader
-from .resources.chat import Chat
-from .resources.models import Models
 from .streaming import Stream
+from .types import TextCompletion
+from .types.chat import ChatCompletion, ChatCompletionChunk
 
 if TYPE_CHECKING:
     from ._clock import Clock
-    from ._work import Convert
     from .events import Event
     from .queue_manager import RequestFuture
     from .stores import Store
     from .token_counter import TokenCounter
 
 _CLOSING_S = 5.0
-_MOMENT_S = 0.1
 
 ConfigSource = str | os.PathLike[str] | Mapping[str, Any] | Config | None
 
 
-class GroqClient(ClientQuestions):
+class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
     """A client of the Groq Cloud API that waits its turn.
 
     One client serves all threads of a process. Making one starts no thread and opens no
@@ -65,6 +64,7 @@ class GroqClient(ClientQuestions):
             environment.
         proxies: Proxy by scheme; wins over the environment.
         default_headers: Headers to send with every request.
+        default_query: Fields to send in the query of every request.
         max_response_bytes: Bytes, decompressed, that an answer may have, 64 MiB by default;
             :class:`APIResponseValidationError` beyond.
         max_event_bytes: The same for a single event of a stream, 8 MiB by default.
@@ -105,6 +105,7 @@ class GroqClient(ClientQuestions):
         verify: bool | str | None = None,
         proxies: Mapping[str, str] | None = None,
         default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, object] | None = None,
         max_response_bytes: int | None = None,
         max_event_bytes: int | None = None,
         strict_models: bool | None = None,
@@ -148,14 +149,14 @@ class GroqClient(ClientQuestions):
         )
         self._config_source = config
         self._reloading = ForkLock()
-        self._config = ConfigLoader(config).load(**self._arguments)
+        loaded = ConfigLoader(config).load(**self._arguments)
         from ._assembly import assemble  # with the first client, and not with the package
 
-        parts = assemble(self._config, token_counter, store, clock, on_event)
-        self._clock, self._counter, self._limiter, self._api, self._handler = parts[:5]
-        self._observer = parts.observer
-        self.chat = Chat(self)
-        self.models = Models(self._api, lambda: self._config)
+        self._parts = parts = assemble(loaded, token_counter, store, clock, on_event)
+        self._clock, self._counter, self._limiter, self._api, self._handler = parts.main
+        self._observer, self._catalog = parts.observer, parts.catalog
+        defaults = Defaults(query=default_query or {})
+        self._caller = Caller(self._handler, self._api, self._clock, lambda: parts.config, defaults)
 
     # --- blocking calls -------------------------------------------------------------------
 
@@ -239,12 +240,20 @@ class GroqClient(ClientQuestions):
             RequestCancelledException: another thread cancelled it.
             ClientClosedException: the client is closed.
         """
-        caps = {"max_tokens": max_tokens, "max_completion_tokens": max_completion_tokens}
-        wanted = {"temperature": temperature, **caps, **parameters}
-        payload = chat_payload(model_name, messages, wanted)
-        longest_s = self._max_wait(max_wait)
-        options = RequestOptions(priority, longest_s, timeout, tag, deadline=deadline)
-        return self._wait_for(Call(payload, options, callback), ChatCompletion.wrap, Stream.of_chat)
+        wanted = {
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "max_completion_tokens": max_completion_tokens,
+            "priority": priority,
+            "max_wait": max_wait,
+            "deadline": deadline,
+            "timeout": timeout,
+            "tag": tag,
+            "callback": callback,
+            **parameters,
+        }
+        call = self._chat(model_name, messages, wanted)
+        return self._caller.paced(CHAT, call, Reply(ChatCompletion.wrap, Stream.of_chat))
 
     @overload
     def text_completion(
@@ -299,12 +308,20 @@ class GroqClient(ClientQuestions):
             InvalidRequestException: also for ``suffix``, ``echo``, ``best_of`` and ``logprobs``,
                 which a chat model cannot do.
         """
-        caps = {"max_tokens": max_tokens, "max_completion_tokens": max_completion_tokens}
-        wanted = {"temperature": temperature, **caps, **parameters}
-        payload = to_chat_payload(model_name, prompt, wanted)
-        longest_s = self._max_wait(max_wait)
-        options = RequestOptions(priority, longest_s, timeout, tag, deadline=deadline)
-        return self._wait_for(Call(payload, options, callback), to_text_completion, Stream.of_text)
+        wanted = {
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "max_completion_tokens": max_completion_tokens,
+            "priority": priority,
+            "max_wait": max_wait,
+            "deadline": deadline,
+            "timeout": timeout,
+            "tag": tag,
+            "callback": callback,
+            **parameters,
+        }
+        call = self._chat(model_name, *to_chat(prompt, wanted))
+        return self._caller.paced(CHAT, call, Reply(to_text_completion, Stream.of_text))
 
     # --- futures --------------------------------------------------------------------------
 
@@ -336,11 +353,19 @@ class GroqClient(ClientQuestions):
             InvalidRequestException, TokenLimitExceededException, QueueFullException,
             ClientClosedException: as :meth:`chat_completion`; whatever comes later is the future's.
         """
-        longest_s = LONGEST_WAIT_S if isinstance(max_wait, NotGiven) else max_wait
-        options = RequestOptions(
-            priority, longest_s, timeout, tag, wait_for_room=bool(max_wait), deadline=deadline
-        )
-        return self._queue(Call(chat_payload(model_name, messages, parameters), options, callback))
+        wanted = {
+            "priority": priority,
+            "max_wait": max_wait,
+            "deadline": deadline,
+            "timeout": timeout,
+            "tag": tag,
+            "callback": callback,
+            **parameters,
+        }
+        call = chat_call(model_name, messages, wanted, self._caller.defaults, LONGEST_WAIT_S)
+        waits = is_given(max_wait) and bool(max_wait)
+        future = self._queue(call._replace(options=replace(call.options, wait_for_room=waits)))
+        return cast("RequestFuture", future)
 
     def map(
         self,
@@ -380,6 +405,7 @@ class GroqClient(ClientQuestions):
             ordered=ordered,
             look_ahead=ahead,
             return_exceptions=return_exceptions,
+            defaults=self._caller.defaults,
         )
 
     def cancel(self, request: Future[Any] | int | None = None, *, tag: str | None = None) -> int:
@@ -420,7 +446,7 @@ class GroqClient(ClientQuestions):
             source = self._config_source if config is None else config
             loaded = ConfigLoader(source).load(**self._arguments)
             self._config_source = source
-            self._config = loaded
+            self._parts.config = loaded
             self._limiter.use_config(loaded)
             self._handler.use_config(loaded)
         self._handler.queue.look_again()  # limits may be higher now
@@ -429,16 +455,15 @@ class GroqClient(ClientQuestions):
     def close(self, timeout_s: float = _CLOSING_S) -> None:
         """Close: waiting requests fail, those on their way have ``timeout_s`` seconds to finish.
 
-        Blocks for no longer than that, and a moment. May be called again, and from any thread.
+        Blocks for no longer than that, and a moment. May be called again, and from any thread. A
+        client that was made by :meth:`copy` leaves the parts that it shares to the first one.
         """
-        until_s = self._clock.monotonic() + timeout_s
-        try:
-            self._handler.queue.close(timeout_s)
-        finally:
-            self._api.close()
-            self._handler.queue.close(_MOMENT_S)  # for those that it has just cut
-            self._handler.sender.close()
-            self._observer.close(min(1.0, max(0.0, until_s - self._clock.monotonic())))
+        if not self._is_copy:
+            self._parts.close(timeout_s)
+
+    def is_closed(self) -> bool:
+        """Whether it was closed, or the client that it was copied from."""
+        return self._parts.is_closed
 
     def __enter__(self) -> GroqClient:
         return self
@@ -458,19 +483,16 @@ class GroqClient(ClientQuestions):
 
     # --- inside ---------------------------------------------------------------------------
 
-    def _max_wait(self, max_wait: float | NotGiven | None) -> float | None:
-        return self._config.max_wait if isinstance(max_wait, NotGiven) else max_wait
+    @property
+    def _config(self) -> Config:
+        return self._parts.config
 
-    def _wait_for(self, call: Call, whole: Convert, stream: Convert) -> Any:
-        check_callback(call.callback)
-        warn_if_in_event_loop()
-        convert = stream if call.payload.get("stream") else whole
-        return result_of(self._handler.submit(call.payload, call.options, convert), call.callback)
+    def _chat(self, model: Any, messages: Any, parameters: Mapping[str, Any]) -> Call:
+        """Return the call of a chat that blocks."""
+        longest_s = self._config.max_wait
+        return chat_call(model, messages, parameters, self._caller.defaults, longest_s)
 
-    def _queue(self, call: Call) -> RequestFuture:
-        check_callback(call.callback)
-        convert = Stream.of_chat if call.payload.get("stream") else ChatCompletion.wrap
-        future = self._handler.submit(call.payload, call.options, convert)
-        if call.callback is not None:
-            future.add_done_callback(functools.partial(tell, call.callback))
+    def _queue(self, call: Call) -> Future[Any]:
+        reply = Reply(ChatCompletion.wrap, Stream.of_chat)
+        future: Future[Any] = self._caller.queued(CHAT, call, reply)
         return future

@@ -8,39 +8,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._clock import Clock
+from ._endpoints import CHAT, Endpoint
 from ._json import encode
+from ._model_advice import room_for
+from ._model_catalog import ModelCatalog
+from ._multipart import Upload
 from ._observer import Observer
 from ._options import RequestOptions
 from ._ordering import Priority, priority_level
 from ._reports import Reporter
-from ._types import Timeout
 from ._validation import (
-    check_chat_payload,
     check_deadline,
-    check_json,
     check_max_wait,
     check_tag,
     check_timeout,
+    encoded,
 )
-from ._work import Convert, Work, fitted
-from .api_client import APIClient, APIRequest, missing_key
+from ._work import Convert, Present, Work, fitted
+from .api_client import EVENT_STREAM, APIClient, APIRequest, missing_key
 from .congestion import CongestionControl
-from .exceptions import (
-    InvalidRequestException,
-    TokenLimitExceededException,
-)
 from .queue_manager import Ahead, QueueManager, RequestFuture, Wait
-from .rate_limit_handler import Demand, RateLimitHandler, scope_of
+from .rate_limit_handler import Demand, RateLimitHandler, Scope, scope_of
 from .sender import Sender
-from .token_counter import TokenCounter
+from .token_counter import TokenCount, TokenCounter
 
 if TYPE_CHECKING:
     from .config_loader import Config, ModelConfig
 
 __all__ = ["Convert", "RequestHandler", "RequestOptions", "Work"]
+
+# What is reckoned with for audio that the service fetches itself. Its headers tell better.
+_UNKNOWN_AUDIO_S = 60.0
+_NO_WISHES = RequestOptions()
 
 # What one asks about who asks about no request in particular.
 _SMALLEST: Mapping[str, Any] = {
@@ -50,7 +53,7 @@ _SMALLEST: Mapping[str, Any] = {
 
 
 class RequestHandler:
-    """Takes chat payloads, returns futures. May be called from any thread.
+    """Takes payloads, returns futures. May be called from any thread.
 
     Args:
         config: Models, their keys, addresses and limits.
@@ -62,6 +65,12 @@ class RequestHandler:
         clock: Where the time comes from.
         congestion: Says whether the service can take it; its own by default.
         observer: Is told what happens; nobody by default.
+        catalog: Knows the models; its own by default.
+
+    Attributes:
+        queue: Where requests wait.
+        sender: What sends them.
+        catalog: What knows the models.
     """
 
     def __init__(
@@ -76,11 +85,13 @@ class RequestHandler:
         clock: Clock | None = None,
         congestion: CongestionControl | None = None,
         observer: Observer | None = None,
+        catalog: ModelCatalog | None = None,
     ) -> None:
         self._config = config
         self._counter = counter
         self._limiter = limiter
         self._clock = clock or Clock()
+        self.catalog = catalog or ModelCatalog(self._clock, config.sizes)
         self._reporter = Reporter(
             observer or Observer(None, self._clock), self._clock, log_prompts=config.log_prompts
         )
@@ -90,6 +101,7 @@ class RequestHandler:
             congestion or CongestionControl(self._clock),
             counter,
             self._reporter,
+            self.catalog,
             self._clock,
             max_retries=max_retries,
             bounds=(config.max_event_bytes, config.max_response_bytes),
@@ -101,20 +113,36 @@ class RequestHandler:
     def use_config(self, config: Config) -> None:
         """Use another configuration for what is submitted from now on."""
         self._config = config
+        self.catalog.configure(config.sizes)
 
     # --- before the queue -----------------------------------------------------------------
 
     def submit(
-        self, payload: Mapping[str, Any], options: RequestOptions, convert: Convert
+        self,
+        payload: Mapping[str, Any],
+        options: RequestOptions,
+        convert: Convert,
+        endpoint: Endpoint = CHAT,
+        *,
+        present: Present | None = None,
+        upload: Upload | None = None,
+        is_stream: bool | None = None,
+        sends_null: bool = False,
     ) -> RequestFuture:
-        """Check a chat payload and queue it.
+        """Check a payload and queue it.
 
         Does not block, unless the queue is full and the options say to wait for room.
 
         Args:
-            payload: What the service shall be sent; entries that are None are left out.
+            payload: What the service shall be sent.
             options: What this client shall do with it.
             convert: Makes the result out of the parsed answer.
+            endpoint: The path of the API that it is for.
+            present: Makes another result; see :data:`Present`.
+            upload: The body, if it is to be a form with a file in it.
+            is_stream: Whether the answer is handed over while it is on its way, as a feed; by
+                default, if the payload says ``stream``.
+            sends_null: Whether entries that are None are sent, as null, or left out.
 
         Raises:
             InvalidRequestException: the payload or an option is wrong.
@@ -129,7 +157,16 @@ class RequestHandler:
         check_max_wait(options.max_wait)
         check_deadline(options.deadline)
         check_tag(options.tag)
-        work = self.prepare(payload, convert, timeout=options.timeout, tag=options.tag)
+        work = self.prepare(
+            payload,
+            convert,
+            options,
+            endpoint,
+            upload=upload,
+            is_stream=is_stream,
+            sends_null=sends_null,
+        )
+        work.present = present
         work.bind(options, began_s)
         work.level = level
         work.weight = self._config.tag_weights.get(options.tag or "", 1.0)
@@ -145,41 +182,66 @@ class RequestHandler:
         self,
         payload: Mapping[str, Any],
         convert: Convert,
+        options: RequestOptions = _NO_WISHES,
+        endpoint: Endpoint = CHAT,
         *,
-        timeout: Timeout = None,
-        tag: str | None = None,
+        upload: Upload | None = None,
+        is_stream: bool | None = None,
+        sends_null: bool = False,
     ) -> Work:
         """Check, count and encode a payload; raises what :meth:`submit` raises, sends nothing."""
-        payload = {name: value for name, value in payload.items() if value is not None}
-        check_chat_payload(payload)
-        check_timeout(timeout)
-        settings = self._config.model(payload["model"])
-        if not settings.api_key:
-            raise missing_key()
+        if not sends_null:
+            payload = {name: value for name, value in payload.items() if value is not None}
+        endpoint.check(payload)
+        check_timeout(options.timeout)
+        settings = self._account(payload["model"], options)
         scope = scope_of(settings)
         is_auto = payload.get("max_completion_tokens") == "auto"
         if is_auto:
-            del payload["max_completion_tokens"]
-        body = _encoded(payload)  # which finds what is no JSON, before it is counted
-        demand = self._demand(payload, tag)
+            payload = {key: payload[key] for key in payload if key != "max_completion_tokens"}
+        # Encoding finds what is no JSON, before it is counted.
+        body = encoded(payload) if upload is None else upload.body
+        count, demand = self._demand(payload, endpoint, options.tag, upload, scope)
+        facts = self.catalog.using(settings.name)
         fit = None
         if is_auto:
-            fit = fitted(self._limiter, payload, scope, demand, _room(settings, demand))
+            room = room_for(facts, demand.prompt_tokens)
+            fit = fitted(self._limiter, payload, scope, demand, room)
             body, demand = encode(fit.payload), demand._replace(output_cap=fit.cap)
-        _check_context_window(settings, demand)
+        self.catalog.check(facts, demand.prompt_at_least, demand.output_cap)
         self._limiter.check_fits(scope, demand)
+        has_events = bool(payload.get("stream"))
         request = APIRequest(
             "POST",
-            "/chat/completions",
+            endpoint.path,
             body,
             settings.base_url,
             settings.api_key,
-            timeout,
-            is_stream=bool(payload.get("stream")),
+            options.timeout,
+            is_stream=has_events if is_stream is None else is_stream,
+            query=options.query,
+            headers=options.headers,
+            accept=EVENT_STREAM if has_events else endpoint.accept,
+            max_retries=options.max_retries,
         )
+        if upload is not None:
+            request = request._replace(content_type=upload.content_type)
         work = Work(request, scope, demand, convert, self._clock)
-        work.fit = fit
+        work.endpoint, work.count, work.fit = endpoint, count, fit
         return work
+
+    def _account(self, model: str, options: RequestOptions) -> ModelConfig:
+        """Return the settings of a model, with the key and the address that are wanted."""
+        settings = self._config.model(model)
+        if options.api_key or options.base_url:
+            settings = replace(
+                settings,
+                api_key=options.api_key or settings.api_key,
+                base_url=options.base_url or settings.base_url,
+            )
+        if not settings.api_key:
+            raise missing_key()
+        return settings
 
     def explain(
         self,
@@ -195,47 +257,32 @@ class RequestHandler:
         level = priority_level(priority)
         check_tag(tag)
         asked = {"model": model, **_SMALLEST} if payload is None else payload
-        work = self.prepare(asked, dict, tag=tag)
+        work = self.prepare(asked, dict, RequestOptions(tag=tag))
         ahead = self.queue.ahead(work.scope, level, tag)
         return self.sender.foresee(work, ahead, hopeful=False), ahead
 
-    def _demand(self, payload: Mapping[str, Any], tag: str | None) -> Demand:
+    def _demand(
+        self,
+        payload: Mapping[str, Any],
+        endpoint: Endpoint,
+        tag: str | None,
+        upload: Upload | None,
+        scope: Scope,
+    ) -> tuple[TokenCount | None, Demand]:
+        """Return how the tokens were counted, if they were, and what the request will take."""
+        if endpoint.unit == "audio":
+            return None, Demand(0, 0, tag=tag, audio_s=self._audio_s(upload, scope))
+        if endpoint.unit == "characters":
+            return None, Demand(len(payload["input"]), 0, tag=tag)
         count = self._counter.count_request(payload)
-        cap = payload.get("max_completion_tokens", payload.get("max_tokens"))
-        return Demand(count.upper, cap, math.floor(count * (1.0 - count.margin)), tag)
+        at_least = math.floor(count * (1.0 - count.margin))
+        return count, Demand(count.upper, endpoint.cap(payload), at_least, tag)
 
-
-def _encoded(payload: Mapping[str, Any]) -> bytes:
-    try:
-        return encode(payload)
-    except (TypeError, ValueError, RecursionError) as fault:
-        check_json(payload)
-        raise InvalidRequestException(f"The request is not JSON: {fault}") from fault
-
-
-def _check_context_window(settings: ModelConfig, demand: Demand) -> None:
-    window = settings.context_window
-    needed = demand.prompt_at_least + (demand.output_cap or 0)
-    if window is None or needed <= window:
-        return
-    raise TokenLimitExceededException(
-        f"The request needs {needed} tokens ({demand.prompt_at_least} for the prompt and "
-        f"{demand.output_cap or 0} for the answer), more than the context window of {window} "
-        f"of {settings.name}.",
-        dimension="context_window",
-        limit=window,
-        requested=needed,
-        prompt_tokens=demand.prompt_at_least,
-        model=settings.name,
-        hint=f"Shorten the messages or max_completion_tokens by {needed - window} tokens.",
-    )
-
-
-def _room(settings: ModelConfig, demand: Demand) -> int | None:
-    """Return the longest answer that the model can give to a prompt, if that is known."""
-    rooms = []
-    if settings.context_window is not None:
-        rooms.append(settings.context_window - demand.prompt_tokens)
-    if settings.max_completion_tokens is not None:
-        rooms.append(settings.max_completion_tokens)
-    return min(rooms, default=None)
+    def _audio_s(self, upload: Upload | None, scope: Scope) -> float:
+        """Return the seconds of audio to set aside; an estimate refuses nothing for good."""
+        told_s = None if upload is None else upload.audio_s
+        seconds = max(1, math.ceil(_UNKNOWN_AUDIO_S if told_s is None else told_s))
+        if upload is not None and upload.is_exact:
+            return seconds
+        buckets = self._limiter.buckets(scope)
+        return min([seconds, *(buckets[name].limit for name in ("ASH", "ASD") if name in buckets)])

@@ -6,6 +6,7 @@ every reservation is settled, exactly once, however the request ends.
 
 from __future__ import annotations
 
+import functools
 import math
 import weakref
 from collections.abc import Callable, Mapping
@@ -13,30 +14,28 @@ from concurrent.futures import Future
 from typing import Any
 
 from ._clock import Clock
-from ._collector import Collector
-from ._faults import invalid_answer
+from ._collector import Collects
+from ._fallbacks import DAILY, moves_on
+from ._faults import not_understood
 from ._feed import Feed, incomplete
 from ._futures import result_of
 from ._headers import parse_limit_headers, parse_request_instant
+from ._http import HTTPResponse
+from ._model_advice import enriched
+from ._model_catalog import ModelCatalog
 from ._objects import APIAnswer
-from ._outcomes import (
-    is_answer,
-    usage_of,
-    waits_for_quota,
-    was_not_charged,
-)
-from ._records import Attempt, Headers, ResponseInfo
+from ._outcomes import waits_for_quota, was_not_charged
+from ._records import Attempt
 from ._reports import Reporter
-from ._text import shown, without_secret
 from ._work import Ticket, Work, fitted
-from .api_client import APIClient, APIResponse, report_of
+from .api_client import JSON, APIClient, report_of
 from .congestion import CongestionControl, Hold
 from .exceptions import (
     APIError,
-    APIResponseValidationError,
     APIStatusError,
     APITimeoutError,
     GroqError,
+    InternalServerError,
     RateLimitError,
     RateLimitExceededException,
     RequestTooLargeError,
@@ -69,6 +68,7 @@ class Sender:
         congestion: Says whether the service can take it.
         counter: Counts what was said in a stream that nobody reads to its end.
         reporter: Is told what happens.
+        catalog: Knows the models.
         clock: Where the time comes from.
         max_retries: With 0, the first refusal by the service is raised, whatever its kind.
         bounds: The largest event of a stream that is read, and the largest stream, in bytes.
@@ -83,6 +83,7 @@ class Sender:
         congestion: CongestionControl,
         counter: TokenCounter,
         reporter: Reporter,
+        catalog: ModelCatalog,
         clock: Clock,
         *,
         max_retries: int,
@@ -93,6 +94,7 @@ class Sender:
         self._congestion = congestion
         self._counter = counter
         self._reporter = reporter
+        self._catalog = catalog
         self._clock = clock
         self._max_retries = max_retries
         self._bounds = bounds
@@ -114,6 +116,8 @@ class Sender:
             raise error
         slot = self._congestion.enter(work.service)
         if isinstance(slot, Hold):
+            if work.options.fallbacks and not slot.is_guess:
+                raise self._out_of_service(work, slot)
             return Wait(slot.wait_s, reason=slot.reason, is_guess=slot.is_guess)
         try:
             answer = self._limiter.admit(work.scope, work.demand, work.patience_s(now))
@@ -125,7 +129,33 @@ class Sender:
             self._reporter.admitted(work)
             return Ticket(answer, slot)
         slot.release()
-        return self._wait(work, answer)
+        wait = self._wait(work, answer)
+        if work.options.fallbacks and wait.dimension in DAILY:
+            raise self._used_up(work, wait)
+        return wait
+
+    def _used_up(self, work: Work, wait: Wait) -> RateLimitExceededException:
+        """Return the error for a limit of the day that nobody waits for who may ask another."""
+        return RateLimitExceededException(
+            f"The {wait.dimension} limit of {wait.limit} of {work.scope.model} is used up "
+            f"for {wait.wait_s:.0f} s.",
+            model=work.scope.model,
+            dimension=wait.dimension,
+            limit=wait.limit,
+            used=wait.used,
+            requested=wait.requested,
+            retry_after=wait.wait_s,
+            available_at=self._clock.wall() + wait.wait_s,
+        )
+
+    def _out_of_service(self, work: Work, hold: Hold) -> InternalServerError:
+        """Return the error for a model that is not asked because others could not reach it."""
+        return InternalServerError(
+            f"{work.scope.model} is not asked, for {hold.reason}.",
+            model=work.scope.model,
+            status_code=503,
+            retry_after=hold.wait_s,
+        )
 
     def foresee(self, work: Work, ahead: Ahead, *, hopeful: bool = True) -> Wait:
         """Say what the work would wait for behind others, reserving nothing.
@@ -162,7 +192,11 @@ class Sender:
         ticket.slot.done(None)
         work.tried(work.line.report("ok", response.status_code, response.request_id))
         self._observe(ticket.reservation, response.headers, response.request_id)
-        self._settle(work, ticket.reservation, usage_of(response.data))
+        self._settle(work, ticket.reservation, _usage(work, response.data))
+        if work.present is not None:
+            facts = work.facts(response.request_id, response.headers, self._clock.monotonic())
+            told = response._replace(headers=facts.headers)
+            return work.present(told, functools.partial(self._result, work, response), facts)
         return self._result(work, response)
 
     def _open(self, work: Work, ticket: Ticket) -> Any:
@@ -241,14 +275,23 @@ class Sender:
             self._limiter.keep(reservation)
         else:
             self._limiter.settle(reservation, usage)
+            self._learn_count(work, usage)
 
-    def _result(self, work: Work, response: APIResponse) -> Any:
+    def _learn_count(self, work: Work, usage: Usage) -> None:
+        """Tell the counter what the service has counted, if it is one that learns."""
+        observe = getattr(self._counter, "observe", None)
+        if observe is not None and work.count is not None:
+            observe(work.count, usage.prompt)
+
+    def _result(self, work: Work, response: HTTPResponse) -> Any:
         try:
-            if not is_answer(response.data):
-                raise ValueError("no choices")
+            if work.request.accept != JSON:
+                return work.convert(response)
+            if not work.endpoint.is_answer(response.data):
+                raise ValueError("it is no answer of this endpoint")
             result = work.convert(response.data)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as fault:
-            error = _not_understood(response, work.request.api_key)
+            error = not_understood(response, work.request.api_key)
             raise self._with_facts(error, work) from fault
         if isinstance(result, APIAnswer):
             now = self._clock.monotonic()
@@ -311,15 +354,19 @@ class Sender:
         if isinstance(error, RateLimitError) and error.retry_after is not None:
             error.available_at = self._clock.wall() + error.retry_after
         self._add_way(error, work)
-        return error
+        return enriched(error, work.scope.model, self._catalog.names)
 
     def _delay_s(self, work: Work, error: APIError, now: float) -> float | None:
         """Return the seconds until the next attempt, or None if there is none in time."""
         left_s = work.patience_s(now)
         if work.is_over(now):
             return None
-        if not waits_for_quota(error) or self._max_retries == 0:
-            return self._api.retry_delay_s(error, work.retries, at_most_s=left_s)
+        if work.options.fallbacks and moves_on(error, work.scope.model):
+            return None  # another model is there at once
+        told = work.options.max_retries
+        at_most = self._max_retries if told is None else told
+        if not waits_for_quota(error) or at_most == 0:
+            return self._api.retry_delay_s(error, work.retries, at_most_s=left_s, max_retries=told)
         assert error.retry_after is not None
         return error.retry_after if error.retry_after <= left_s else None
 
@@ -336,14 +383,14 @@ class Sender:
 
     # --- the ends of streams ------------------------------------------------------------------
 
-    def stream_ended(self, feed: Feed, collector: Collector) -> None:
+    def stream_ended(self, feed: Feed, collector: Collects) -> None:
         """Settle a stream that was read to its end, or that its caller has left."""
         work, reservation = feed.work, feed.ticket.reservation
         feed.ticket.slot.done(None)
         work.tried(work.line.report("ok", feed.response.status_code, feed.facts.request_id))
-        work.usage = usage_of({"usage": collector.usage})
+        work.usage = work.endpoint.usage_of({"usage": collector.usage})
         if work.usage is not None:
-            self._limiter.settle(reservation, work.usage)
+            self._settle(work, reservation, work.usage)
         else:
             work.usage = self._estimate(work, collector)
             self._limiter.settle(reservation, work.usage, is_estimate=True)
@@ -352,7 +399,7 @@ class Sender:
             self._reporter.settled(work, work.usage, collector.completion())
 
     def stream_broke(
-        self, feed: Feed, error: GroqError, collector: Collector, *, begun: bool
+        self, feed: Feed, error: GroqError, collector: Collects, *, begun: bool
     ) -> Feed:
         """Settle a stream that broke off, and open it anew if nothing of it was handed over.
 
@@ -370,7 +417,8 @@ class Sender:
             work.tried(work.line.report(type(error).__name__, status, error.request_id))
             if begun:
                 self._give_slot_back(work, ticket, error)
-                self._settle(work, ticket.reservation, usage_of({"usage": collector.usage}))
+                usage = work.endpoint.usage_of({"usage": collector.usage})
+                self._settle(work, ticket.reservation, usage)
                 raise self._with_facts(error, work)
             again = self._after_failure(work, ticket, error)
         except GroqError as final:
@@ -392,7 +440,7 @@ class Sender:
             raise
         return feed
 
-    def _estimate(self, work: Work, collector: Collector) -> Usage:
+    def _estimate(self, work: Work, collector: Collects) -> Usage:
         spoken = self._counter.count_text(collector.spoken, work.scope.model)
         return Usage(work.demand.prompt_tokens, int(spoken))
 
@@ -410,7 +458,7 @@ class Sender:
             wait_for_room=options.wait_for_room,
             bound=options.bound,
             tag=options.tag,
-            tokens=self._limiter.expected(work.scope, work.demand)["TPM"],
+            tokens=self._size(work),
             weight=work.weight,
             model=work.scope.model,
             number=work.request_id,
@@ -418,12 +466,24 @@ class Sender:
             delay_s=delay_s,
         )
 
+    def _size(self, work: Work) -> float:
+        """Return what the request will probably take: tokens, or seconds of audio."""
+        expected = self._limiter.expected(work.scope, work.demand)
+        return expected.get("TPM", work.demand.audio_s)
+
     def _wait(self, work: Work, decision: Decision) -> Wait:
         if decision.dimension is None or decision.limit is None:
             return Wait(decision.wait_s, reason=decision.reason)
         used = math.ceil(decision.limit - decision.level)
         cost = self._limiter.costs(work.scope, work.demand).get(decision.dimension, 0)
         return Wait(decision.wait_s, decision.dimension, decision.limit, used, math.ceil(cost))
+
+
+def _usage(work: Work, data: Any) -> Usage | None:
+    """Return what an answer took; where it is no tokens, what was set aside."""
+    if work.endpoint.unit == "tokens":
+        return work.endpoint.usage_of(data)
+    return Usage(work.demand.prompt_tokens, 0)
 
 
 def _as_it_is(feed: Feed) -> Feed:
@@ -459,9 +519,3 @@ def _deadline_missed(error: APITimeoutError, work: Work, now: float) -> APITimeo
     )
     missed.__cause__ = error.__cause__
     return missed
-
-
-def _not_understood(response: APIResponse, api_key: str | None) -> APIResponseValidationError:
-    text = without_secret(shown(response.data), api_key)
-    told = ResponseInfo(response.status_code, Headers(response.headers).without_secret(api_key))
-    return invalid_answer(f"the answer is not of the API's form: {text}", told, None)

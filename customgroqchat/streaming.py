@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-from ._collector import Collector, error_of
+from ._collector import Collector, Collects, error_of
 from ._json import NOT_JSON, parsed
-from ._objects import APIAnswer, ChatCompletion, ChatCompletionChunk, CompletionUsage
+from ._objects import APIAnswer, APIObject
 from ._records import AnswerFacts, Attempt, ResponseInfo
 from ._sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from ._text_completion import to_text_chunk, to_text_completion
 from .exceptions import ClientClosedException, GroqError, RequestCancelledException
+from .types import CompletionUsage
+from .types.chat import ChatCompletion, ChatCompletionChunk
 
 T = TypeVar("T")
 
@@ -42,19 +44,19 @@ class Feed(Protocol):
     def cut(self) -> None:
         """Have :meth:`read` end soon, in whatever thread it is. Does not block."""
 
-    def end(self, collector: Collector) -> None:
+    def end(self, collector: Collects) -> None:
         """All of it is in."""
 
-    def leave(self, collector: Collector) -> None:
+    def leave(self, collector: Collects) -> None:
         """The caller wants no more of it."""
 
-    def fail(self, error: GroqError | None, collector: Collector, *, begun: bool) -> Feed:
+    def fail(self, error: GroqError | None, collector: Collects, *, begun: bool) -> Feed:
         """It broke off, with an error or without one; return another one to go on with.
 
         If something was handed over (``begun``), or there is no hope, it raises.
         """
 
-    def drop(self, collector: Collector) -> None:
+    def drop(self, collector: Collects) -> None:
         """Nobody has the stream any more. May be called at any point, and does not block."""
 
     def not_an_event(self, event: ServerSentEvent) -> GroqError:
@@ -70,23 +72,43 @@ class Feed(Protocol):
         """Return the error for an event, or a stream as a whole, that is larger than may be."""
 
 
+class StreamResponse:
+    """Status and headers of an open stream.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: The headers; their names' case does not matter.
+        text: Empty: what comes is read from the stream.
+        close: Closes the stream.
+    """
+
+    text = ""
+
+    def __init__(self, info: ResponseInfo, close: Callable[[], None]) -> None:
+        self.status_code = info.status_code
+        self.headers = info.headers
+        self.close = close
+
+
 class _Reading:
     """All of a stream but the object that the caller holds, whose end is what frees the rest."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, new_collector: Callable[[], Collects]) -> None:
+        self._new_collector = new_collector
         self.process = os.getpid()
         self.busy = threading.Lock()  # held by the thread that reads
         self.is_closing = False
         self.has_ended = False
         self.was_shut = False
         self.begun = False
+        self.fallbacks: tuple[Any, ...] = ()
         self.start(feed)
 
     def start(self, feed: Feed) -> None:
         """Read from this end, from the beginning."""
         self.feed = feed
         self.decoder = SSEDecoder(feed.max_event_bytes)
-        self.collector = Collector()
+        self.collector = self._new_collector()
         self.events: deque[ServerSentEvent] = deque()
         self.fault: GroqError | None = None  # behind the events
         self.at_end = self.got_events = self.is_whole = False
@@ -122,10 +144,13 @@ class Stream(Generic[T]):
         feed: Feed,
         wrap: Callable[[Mapping[str, Any]], T],
         whole: Callable[[Mapping[str, Any]], APIAnswer],
+        new_collector: Callable[[], Collects] = Collector,
+        usage: type[APIObject] = CompletionUsage,
     ) -> None:
+        self._usage = usage
         self._wrap = wrap
         self._whole = whole
-        self._reading = _Reading(feed)
+        self._reading = _Reading(feed, new_collector)
         self._finalizer = weakref.finalize(self, _drop, self._reading)
         self._finalizer.atexit = False
 
@@ -181,7 +206,8 @@ class Stream(Generic[T]):
                 "The stream was closed before its end.", hint="What was read of it is in text."
             )
         feed = self._reading.feed
-        answer = self._whole(self._reading.collector.completion()).note(feed.facts)
+        facts = feed.facts._replace(fallbacks=self.fallbacks)
+        answer = self._whole(self._reading.collector.completion()).note(facts)
         if feed.note is not None:
             answer["x_customgroqchat"] = feed.note
         return answer
@@ -221,11 +247,11 @@ class Stream(Generic[T]):
         return self._reading.collector.text
 
     @property
-    def usage(self) -> CompletionUsage | None:
+    def usage(self) -> Any:
         """What the request used: the last that was told of it, which is None until shortly
         before the end."""
         usage = self._reading.collector.usage
-        return None if usage is None else CompletionUsage.wrap(usage)
+        return None if usage is None else self._usage.wrap(usage)
 
     @property
     def closed(self) -> bool:
@@ -233,9 +259,9 @@ class Stream(Generic[T]):
         return self._reading.has_ended or self._reading.is_closing
 
     @property
-    def response(self) -> ResponseInfo:
-        """Status and headers; the text is left empty."""
-        return self._reading.feed.response
+    def response(self) -> StreamResponse:
+        """Status and headers, and another way to close it."""
+        return StreamResponse(self._reading.feed.response, self.close)
 
     @property
     def request_id(self) -> str | None:
@@ -266,6 +292,15 @@ class Stream(Generic[T]):
     def retries_taken(self) -> int:
         """How often it was sent again."""
         return max(0, self.attempts - 1)
+
+    @property
+    def fallbacks(self) -> tuple[Any, ...]:
+        """The models that were asked before, and could not; see :class:`FallbackStep`."""
+        return self._reading.fallbacks
+
+    def fell_back(self, steps: tuple[Any, ...]) -> None:
+        """Take note of the models that were asked before."""
+        self._reading.fallbacks = steps
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"

@@ -11,9 +11,9 @@ from helpers_servers import KEY
 from customgroqchat import (
     APIClient,
     APIRequest,
-    APIResponse,
     ChatCompletion,
     ConfigLoader,
+    HTTPResponse,
     QueueManager,
     RateLimitHandler,
     RequestHandler,
@@ -50,12 +50,12 @@ class ScriptedAPI(APIClient):
 
     def __init__(self, clock: FakeClock, max_retries: int) -> None:
         super().__init__(api_key=KEY, clock=clock, max_retries=max_retries)
-        self.outcomes: list[APIResponse | BaseException] = []
+        self.outcomes: list[HTTPResponse | BaseException] = []
         self.sent: list[APIRequest] = []
         self.takes_s = 0.0
         self._time = clock
 
-    def attempt(self, request: APIRequest, line: Line | None = None) -> APIResponse:
+    def attempt(self, request: APIRequest, line: Line | None = None) -> HTTPResponse:
         self.sent.append(request)
         self._time.advance(self.takes_s)
         outcome = self.outcomes.pop(0)
@@ -106,7 +106,7 @@ class Bench:
         assert isinstance(ticket, Ticket), ticket
         return ticket
 
-    def run(self, work: Work, outcome: APIResponse | BaseException) -> tuple[Ticket, Any]:
+    def run(self, work: Work, outcome: HTTPResponse | BaseException) -> tuple[Ticket, Any]:
         """Admit, send, and return the ticket and the result or the error."""
         self.api.outcomes.append(outcome)
         ticket = self.admit(work)

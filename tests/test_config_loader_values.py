@@ -217,7 +217,7 @@ def test_paths_of_files() -> None:
 # --- keys ---
 
 
-@pytest.mark.parametrize("key", [KEY, "k", "gsk_test", "test-key", "a" * 500])
+@pytest.mark.parametrize("key", [KEY, "k", "gsk_test", "test-key", "a" * 500, "My API Key"])
 def test_keys(key: str) -> None:
     assert check("api_key", key) == key
 
@@ -231,7 +231,6 @@ def test_keys(key: str) -> None:
         ("Bearer " + KEY, "Bearer"),
         (f'"{KEY}"', "quotation marks"),
         (KEY + "'", "quotation marks"),
-        ("a b", ""),
         ("a\r\nX-Header:1", ""),
         ("a\x00", ""),
         ("a\xa0b", ""),

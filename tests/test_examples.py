@@ -24,11 +24,14 @@ LINES = {
     "components": "QueueManager:     DONE BY A WORKER",
     "conversation": "Model: You said: What is my name?",
     "deadlines_and_cancel": "  RequestCancelledException: ",
+    "model_facts": "A name without its maker's: Did you mean 'openai/gpt-oss-20b'?",
     "parallel_map": "Kenya: You said: What is the capital of Kenya? Answer in one word",
     "plan_and_tags": "HTTP 503, {'Retry-After': '",
     "priorities": "Waiting when the urgent ones came: {'high': ",
     "quickstart": "Answer: You said: What is the largest planet?",
     "streaming": "Answer: You said: Why do bees hum?",
+    "structured_output": "Ada: MIXED\n  - an hour of waiting",
+    "tool_calling": "Answer: The 26th is yours, Cy: the fjord it is.",
     "watching": "  errors:   {'NotFoundError': 1}",
 }
 

@@ -29,6 +29,7 @@ from customgroqchat.exceptions import (
     RateLimitError,
     RateLimitExceededException,
     RequestCancelledException,
+    StructuredOutputException,
 )
 
 CLASSES: list[type[GroqError]] = [
@@ -48,9 +49,11 @@ VALUES: dict[Any, Any] = {
     RequestInfo: RequestInfo("POST", "https://api.groq.com/openai/v1/chat/completions"),
     ResponseInfo: ResponseInfo(429, Headers({"retry-after": "7"}), "{}"),
     tuple[str, ...]: ("one", "two"),
+    tuple[Any, ...]: ("openai/gpt-oss-20b has used up what it may take in a day",),
     tuple[Attempt, ...]: (Attempt(0.5, 1.5, "ok", 200, "req_1"),),
     Mapping[str, float]: {"queue": 1.5},
     Mapping[str, Any]: {"prompt_tokens": 70},
+    tuple[Mapping[str, Any], ...]: ({"role": "user", "content": "Hi"},),
     tuple[ConfigProblem, ...]: (ConfigProblem("config.json", "rpm", "'x'", "an integer"),),
 }
 
@@ -128,6 +131,7 @@ def test_all_public_classes_are_exported() -> None:
     ("cls", "base"),
     [
         (InvalidRequestException, ValueError),
+        (StructuredOutputException, ValueError),
         (QueueFullException, queue.Full),
         (RequestCancelledException, CancelledError),
         (RateLimitError, RateLimitExceededException),

@@ -12,7 +12,7 @@ import customgroqchat
 from customgroqchat import _version
 
 PUBLIC = """
-    APIClient APIConnectionError APIError APIObject APIRequest APIResponse
+    APIClient APIConnectionError APIError APIObject APIRequest HTTPResponse
     APIResponseValidationError APIStatusError APITimeoutError Again Ahead Attempt
     AuthenticationError BadRequestError
     CapacityExceededError ChatCompletion ChatCompletionChunk ChatCompletionMessage Choice
@@ -28,8 +28,9 @@ PUBLIC = """
     QueueFullException QueueManager
     RateLimitError RateLimitExceededException RateLimitHandler RequestCancelledException
     RequestFuture RequestHandler RequestOptions RequestTooLargeError Reservation RetryPolicy
-    Scope Stream
+    Scope Stream StructuredOutputException
     TextCompletion TokenCount TokenCounter TokenLimitExceededException
+    ToolCallException ToolLoopException
     UnprocessableEntityError Usage
     Wait WaitExplanation
     __version__

@@ -22,9 +22,9 @@ class Noted(list[RequestOptions]):
     def __init__(self, client: GroqClient, monkeypatch: pytest.MonkeyPatch) -> None:
         submit = client._handler.submit
 
-        def noting(payload: Any, options: RequestOptions, convert: Any) -> Any:
+        def noting(payload: Any, options: RequestOptions, *how: Any, **more: Any) -> Any:
             self.append(options)
-            return submit(payload, options, convert)
+            return submit(payload, options, *how, **more)
 
         monkeypatch.setattr(client._handler, "submit", noting)
 

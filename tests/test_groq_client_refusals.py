@@ -14,11 +14,11 @@ MODEL = "m"
 
 
 @pytest.mark.parametrize("name", ["extra_body", "extra_headers", "extra_query"])
-def test_what_is_no_field_of_the_api_is_not_sent(
+def test_what_is_to_be_added_is_a_mapping(
     client: GroqClient, simulator: SimulatedGroq, name: str
 ) -> None:
     with pytest.raises(InvalidRequestException) as caught:
-        client.chat_completion(MODEL, user("Hello"), **{name: {"x": "1"}})
+        client.chat_completion(MODEL, user("Hello"), **{name: "x"})
     assert caught.value.field == name
     assert client.chat_completion(MODEL, user("Hello"), **{name: None}).choices
     assert [name in record.payload for record in simulator.requests] == [False]

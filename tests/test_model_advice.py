@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -197,9 +196,9 @@ def test_what_a_model_is_too_small_for(prompt: int, cap: int | None, excess: Exc
 
 
 def test_what_is_sure_is_told_before_what_is_published() -> None:
-    gone = replace(GUESSED, retired_on=date(2026, 8, 16))
+    gone = ModelFacts.said_by("preset", "m", context_window=100, retired_on=date(2026, 8, 16))
     facts = merged(gone, configured_facts("m", {"max_completion_tokens": 5}))
-    assert excess_of(facts, 200, 6) == Excess("max_completion_tokens", 5, 6, True), facts
+    assert excess_of(facts, 200, 6) == Excess("max_completion_tokens", 5, 6, True)
 
 
 def test_the_error_has_the_arithmetic() -> None:

@@ -14,7 +14,6 @@ from customgroqchat import (
     Again,
     APIConnectionError,
     APIError,
-    APIResponse,
     APIResponseValidationError,
     APITimeoutError,
     AuthenticationError,
@@ -23,6 +22,7 @@ from customgroqchat import (
     ChatCompletion,
     ClientClosedException,
     ConflictError,
+    HTTPResponse,
     InternalServerError,
     NotFoundError,
     RateLimitError,
@@ -42,8 +42,8 @@ def bench() -> Bench:
 # --- settling exactly once -------------------------------------------------------------------
 
 
-def answer(data: Any, headers: Mapping[str, str] | None = None) -> APIResponse:
-    return APIResponse(200, Headers(headers or {}), data)
+def answer(data: Any, headers: Mapping[str, str] | None = None) -> HTTPResponse:
+    return HTTPResponse(200, Headers(headers or {}), data)
 
 
 def usage(prompt: Any, completion: Any, **more: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def status_error(kind: Callable[..., APIError], status: int, **facts: Any) -> AP
 
 CACHED = {"prompt_tokens_details": {"cached_tokens": 30}}
 # What it ends with; the tokens used afterwards (None: as many as were set aside), the requests.
-OUTCOMES: dict[str, tuple[APIResponse | BaseException, type, int | None, int]] = {
+OUTCOMES: dict[str, tuple[HTTPResponse | BaseException, type, int | None, int]] = {
     "success": (answer(usage(50, 20)), ChatCompletion, 70, 1),
     "more than expected": (answer(usage(9_000, 3_000)), ChatCompletion, 12_000, 1),
     "cached": (answer(usage(50, 20, **CACHED)), ChatCompletion, 40, 1),
@@ -109,7 +109,7 @@ OUTCOMES: dict[str, tuple[APIResponse | BaseException, type, int | None, int]] =
 @pytest.mark.parametrize(("outcome", "kind", "tokens", "requests"), OUTCOMES.values(), ids=OUTCOMES)
 def test_every_outcome_settles_once(
     bench: Bench,
-    outcome: APIResponse | BaseException,
+    outcome: HTTPResponse | BaseException,
     kind: type,
     tokens: int | None,
     requests: int,

@@ -10,7 +10,7 @@ from helpers_handler import LIMITS, MODEL, PAYLOAD, TOLD, Bench
 
 from customgroqchat import (
     Again,
-    APIResponse,
+    HTTPResponse,
     InternalServerError,
     InvalidRequestException,
     RateLimitError,
@@ -44,7 +44,7 @@ def test_a_cap_is_fitted_to_what_is_expected_and_noted_in_the_answer() -> None:
     work = bench.prepare(max_completion_tokens="auto")
     assert sent(work) == {**PAYLOAD, "max_completion_tokens": 400}
     assert work.demand.output_cap == 400
-    _, result = bench.run(work, APIResponse(200, Headers(TOLD), dict(ANSWER)))
+    _, result = bench.run(work, HTTPResponse(200, Headers(TOLD), dict(ANSWER)))
     note = result["x_customgroqchat"]
     assert note["max_completion_tokens"] == 400
     assert "expected" in note["reason"]
@@ -74,7 +74,7 @@ def test_where_no_answer_has_room_it_is_refused() -> None:
 
 
 def test_what_nobody_asked_for_is_not_noted(bench: Bench) -> None:
-    _, result = bench.run(bench.prepare(), APIResponse(200, Headers(TOLD), dict(ANSWER)))
+    _, result = bench.run(bench.prepare(), HTTPResponse(200, Headers(TOLD), dict(ANSWER)))
     assert "x_customgroqchat" not in result
 
 
@@ -137,7 +137,7 @@ def test_each_attempt_is_sent_with_the_instant_of_the_deadline(bench: Bench) -> 
     work = bench.prepare()
     work.bind(RequestOptions(deadline=10.0))
     bench.clock.advance(6.0)
-    bench.run(work, APIResponse(200, Headers(TOLD), dict(ANSWER)))
+    bench.run(work, HTTPResponse(200, Headers(TOLD), dict(ANSWER)))
     assert bench.api.sent[-1].deadline_s == work.born_s + 10.0
 
 

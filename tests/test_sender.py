@@ -9,9 +9,9 @@ from helpers_handler import MODEL, TOLD, Bench
 
 from customgroqchat import (
     Again,
-    APIResponse,
     APITimeoutError,
     ClientClosedException,
+    HTTPResponse,
     InternalServerError,
     RateLimitError,
     RateLimitExceededException,
@@ -24,7 +24,7 @@ from customgroqchat._work import Work
 from customgroqchat.congestion import Outcome, verdict_on
 
 ANSWER = {"choices": [], "usage": {"prompt_tokens": 50, "completion_tokens": 20}}
-GOOD = APIResponse(200, Headers({**TOLD, "x-request-id": "req_1"}), ANSWER)
+GOOD = HTTPResponse(200, Headers({**TOLD, "x-request-id": "req_1"}), ANSWER)
 FAULT = InternalServerError("HTTP 503", status_code=503, response=ResponseInfo(503))
 
 
@@ -146,7 +146,7 @@ def test_a_missed_deadline_tells_where_the_time_went(bench: Bench) -> None:
 
     ticket = bench.admit(work)
 
-    def attempt(request: Any, line: Any = None) -> APIResponse:
+    def attempt(request: Any, line: Any = None) -> HTTPResponse:
         for phase, seconds in {"connecting": 0.5, "sending": 0.0, "waiting": 5.5}.items():
             line.enter(phase)
             bench.clock.advance(seconds)
@@ -203,7 +203,7 @@ def test_what_was_cut_is_charged_if_it_may_have_arrived(
     work = bench.prepare()
     ticket = bench.admit(work)
 
-    def attempt(request: Any, line: Any = None) -> APIResponse:
+    def attempt(request: Any, line: Any = None) -> HTTPResponse:
         line.enter(phase)
         raise error
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from customgroqchat._objects import ChatCompletion, CompletionUsage, TextChoice, TextCompletion
-from customgroqchat._text_completion import to_chat_payload, to_text_completion
+from customgroqchat._text_completion import to_chat, to_text_completion
 from customgroqchat._validation import check_chat_payload
 from customgroqchat.exceptions import InvalidRequestException
+from customgroqchat.types import CompletionUsage, TextChoice, TextCompletion
+from customgroqchat.types.chat import ChatCompletion
 
 MODEL = "openai/gpt-oss-20b"
 CHAT = {
@@ -33,20 +34,16 @@ CHAT = {
 
 
 def test_a_prompt_becomes_one_message_of_the_user() -> None:
-    payload = to_chat_payload(MODEL, "Once", {"max_completion_tokens": 3, "stop": ["."]})
-    assert payload == {
-        "model": MODEL,
-        "messages": [{"role": "user", "content": "Once"}],
-        "max_completion_tokens": 3,
-        "stop": ["."],
-    }
-    check_chat_payload(payload)
+    messages, wanted = to_chat("Once", {"max_completion_tokens": 3, "stop": ["."]})
+    assert messages == [{"role": "user", "content": "Once"}]
+    assert wanted == {"max_completion_tokens": 3, "stop": ["."]}
+    check_chat_payload({"model": MODEL, "messages": messages, **wanted})
 
 
 @pytest.mark.parametrize("prompt", [None, "", 1, ["one", "two"], [1, 2], b"Once", {"role": "user"}])
 def test_a_prompt_is_one_text(prompt: Any) -> None:
     with pytest.raises(InvalidRequestException) as caught:
-        to_chat_payload(MODEL, prompt, {})
+        to_chat(prompt, {})
     assert caught.value.field == "prompt"
     assert caught.value.value == repr(prompt)
     assert "map()" in str(caught.value)
@@ -57,7 +54,7 @@ def test_a_prompt_is_one_text(prompt: Any) -> None:
 )
 def test_what_chat_cannot_do_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidRequestException) as caught:
-        to_chat_payload(MODEL, "Once", {field: value})
+        to_chat("Once", {field: value})
     assert (caught.value.field, caught.value.value) == (field, repr(value))
     assert f"Leave {field} out" in str(caught.value)
 
@@ -66,13 +63,13 @@ def test_what_chat_cannot_do_is_refused(field: str, value: Any) -> None:
     ("field", "value"), [("suffix", ""), ("suffix", None), ("echo", False), ("logprobs", None)]
 )
 def test_what_asks_for_nothing_impossible_is_left_out(field: str, value: Any) -> None:
-    assert field not in to_chat_payload(MODEL, "Once", {field: value})
+    assert field not in to_chat("Once", {field: value})[1]
 
 
 @pytest.mark.parametrize(("prompt", "field"), [(["x" * 10_000], "prompt"), ("Once", "suffix")])
 def test_long_values_are_shown_shortened(prompt: Any, field: str) -> None:
     with pytest.raises(InvalidRequestException) as caught:
-        to_chat_payload(MODEL, prompt, {"suffix": "x" * 10_000})
+        to_chat(prompt, {"suffix": "x" * 10_000})
     assert caught.value.field == field
     assert len(str(caught.value)) < 500
     assert len(caught.value.value or "") < 500
@@ -80,7 +77,7 @@ def test_long_values_are_shown_shortened(prompt: Any, field: str) -> None:
 
 def test_parameters_are_not_changed() -> None:
     parameters = {"echo": False, "seed": 1}
-    to_chat_payload(MODEL, "Once", parameters)
+    to_chat("Once", parameters)
     assert parameters == {"echo": False, "seed": 1}
 
 

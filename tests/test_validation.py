@@ -51,8 +51,8 @@ RIGHT: dict[str, list[Any]] = {
     "top_p": [0, 0.5, 1],
     "frequency_penalty": [-2, 0, 2],
     "presence_penalty": [-2.0, 2.0],
-    "max_completion_tokens": [1, 65536, HUGE],
-    "max_tokens": [1, 8192],
+    "max_completion_tokens": [0, 1, 65536, HUGE],
+    "max_tokens": [0, 1, 8192],
     "top_logprobs": [0, 20],
     "n": [1],
     "seed": [0, -1, 2**63 - 1, -(2**63)],
@@ -84,8 +84,8 @@ WRONG: dict[str, list[Any]] = {
     "top_p": [-0.1, 1.1, "1", False, -HUGE],
     "frequency_penalty": [-2.1, 2.1, "0"],
     "presence_penalty": [-2.1, 2.1, {}],
-    "max_completion_tokens": [0, -1, 1.0, "100", True, math.inf],
-    "max_tokens": [0, 10.5, "x"],
+    "max_completion_tokens": [-1, 1.0, "100", True, math.inf],
+    "max_tokens": [-1, 10.5, "x"],
     "top_logprobs": [-1, 21, 1.0],
     "n": [0, 2, True, "1", [1]],
     "seed": [1.5, "7", 2**63, -(2**63) - 1, True],
@@ -136,7 +136,7 @@ def test_a_refusal_says_what_was_found_and_what_to_do() -> None:
 
 @pytest.mark.parametrize(
     ("field", "allowed"),
-    [("max_completion_tokens", "an integer of at least 1"), ("top_logprobs", "from 0 to 20")],
+    [("max_completion_tokens", "an integer of at least 0"), ("top_logprobs", "from 0 to 20")],
 )
 def test_a_refusal_says_which_integers_are_allowed(field: str, allowed: str) -> None:
     assert allowed in str(refusal(lambda: check_chat_payload(payload(**{field: -1}))))

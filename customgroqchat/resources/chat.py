@@ -1,59 +1,160 @@
-"""``client.chat.completions.create(...)``: the official SDK's words for ``chat_completion``."""
+"""``client.chat.completions``: conversations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from .._objects import ChatCompletion, ChatCompletionChunk
+from .._asking import plain_messages
+from .._caller import Form
+from .._endpoints import CHAT
 from ..streaming import Stream
+from ..types.chat.chat_completion import ChatCompletion
+from ..types.chat.chat_completion_chunk import ChatCompletionChunk
+from ._resource import PacedOptions, Resource, lazy, raw
 
 if TYPE_CHECKING:
-    from ..groq_client import GroqClient
+    from typing_extensions import Unpack
+
+    from ..structured import ParsedChatCompletion
+    from ..tools import ToolRun
+    from ..types.chat.completion_create_params import CompletionCreateParamsBase
+
+    class CreateParams(CompletionCreateParamsBase, PacedOptions, total=False):
+        """What ``create`` takes, but for ``stream``."""
 
 
-class Chat:
+T = TypeVar("T")
+
+
+class Chat(Resource):
     """What ``client.chat`` is."""
 
-    def __init__(self, client: GroqClient) -> None:
-        self.completions = Completions(client)
+    @cached_property
+    def completions(self) -> Completions:
+        """Conversations."""
+        return Completions(self._caller, self._form)
+
+    @property
+    def with_raw_response(self) -> ChatWithRawResponse:
+        """The same, with HTTP around the answers."""
+        return ChatWithRawResponse(self)
+
+    @property
+    def with_streaming_response(self) -> ChatWithStreamingResponse:
+        """The same, with answers that are read when they are asked for."""
+        return ChatWithStreamingResponse(self)
 
 
-class Completions:
+class Completions(Resource):
     """What ``client.chat.completions`` is."""
-
-    def __init__(self, client: GroqClient) -> None:
-        self._client = client
 
     @overload
     def create(
-        self,
-        *,
-        model: str,
-        messages: Sequence[Mapping[str, Any]],
-        stream: Literal[True],
-        **parameters: Any,
+        self, *, stream: Literal[True], **parameters: Unpack[CreateParams]
     ) -> Stream[ChatCompletionChunk]: ...
 
     @overload
     def create(
+        self, *, stream: Literal[False] | None = None, **parameters: Unpack[CreateParams]
+    ) -> ChatCompletion: ...
+
+    @overload
+    def create(
+        self, *, stream: bool, **parameters: Unpack[CreateParams]
+    ) -> ChatCompletion | Stream[ChatCompletionChunk]: ...
+
+    def create(self, *, model: Any, messages: Any, **parameters: Any) -> Any:
+        """Answer a conversation, as :meth:`GroqClient.chat_completion` does.
+
+        Takes the parameters of the API, and the keywords of :class:`PacedOptions`. What is
+        ``NOT_GIVEN`` or ``omit`` is left out; None is sent, as null. Blocks until the answer is
+        there, or with ``stream=True`` until it begins. From any thread.
+
+        Raises:
+            InvalidRequestException, TokenLimitExceededException, RateLimitExceededException,
+            QueueFullException, APIError, RequestCancelledException, ClientClosedException: as
+            :meth:`GroqClient.chat_completion`.
+        """
+        payload = {"model": model, "messages": plain_messages(messages), **parameters}
+        reply = self._reply(ChatCompletion.wrap, Stream.of_chat)
+        return self._caller.paced(CHAT, self._asked(payload), reply)
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: type[T],
+        repair: bool = False,
+        strict: bool | None = None,
+        **parameters: Any,
+    ) -> ParsedChatCompletion[T]: ...
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: Any,
+        repair: bool = False,
+        strict: bool | None = None,
+        **parameters: Any,
+    ) -> ParsedChatCompletion[Any]: ...
+
+    def parse(self, *, response_format: Any, **parameters: Any) -> Any:
+        """Answer a conversation in JSON that fits a type; see :func:`structured.parse`."""
+        from ..structured import parse
+
+        return parse(self._as(Form.PARSED).create, response_format=response_format, **parameters)
+
+    def run_tools(
         self,
         *,
         model: str,
-        messages: Sequence[Mapping[str, Any]],
-        stream: Literal[False] | None = None,
+        messages: Iterable[Mapping[str, Any]],
+        tools: Sequence[Callable[..., Any] | Mapping[str, Any]],
         **parameters: Any,
-    ) -> ChatCompletion: ...
+    ) -> ToolRun:
+        """Answer a conversation, calling functions on the way; see :func:`tools.run_tools`."""
+        from ..tools import run_tools
 
-    def create(
-        self, *, model: str, messages: Sequence[Mapping[str, Any]], **parameters: Any
-    ) -> Any:
-        """Answer a conversation; the same as :meth:`GroqClient.chat_completion`.
+        create = self._as(Form.PARSED).create
+        return run_tools(create, model=model, messages=messages, tools=tools, **parameters)
 
-        Args:
-            model: The model's name.
-            messages: The conversation.
-            **parameters: The API's parameters, and ``priority``, ``max_wait``, ``deadline``,
-                ``timeout``, ``tag`` and ``callback``.
-        """
-        return self._client.chat_completion(model, messages, **parameters)
+    @property
+    def with_raw_response(self) -> CompletionsWithRawResponse:
+        """The same, with HTTP around the answers."""
+        return CompletionsWithRawResponse(self)
+
+    @property
+    def with_streaming_response(self) -> CompletionsWithStreamingResponse:
+        """The same, with answers that are read when they are asked for."""
+        return CompletionsWithStreamingResponse(self)
+
+
+class CompletionsWithRawResponse:
+    """``client.chat.completions.with_raw_response``."""
+
+    def __init__(self, completions: Completions) -> None:
+        self.create = raw(completions.create)
+
+
+class CompletionsWithStreamingResponse:
+    """``client.chat.completions.with_streaming_response``."""
+
+    def __init__(self, completions: Completions) -> None:
+        self.create = lazy(completions.create)
+
+
+class ChatWithRawResponse:
+    """``client.chat.with_raw_response``."""
+
+    def __init__(self, chat: Chat) -> None:
+        self.completions = chat.completions.with_raw_response
+
+
+class ChatWithStreamingResponse:
+    """``client.chat.with_streaming_response``."""
+
+    def __init__(self, chat: Chat) -> None:
+        self.completions = chat.completions.with_streaming_response
