@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
-    ClassVar,
     NamedTuple,
     TypeAlias,
     TypeVar,
@@ -38,6 +37,7 @@ A = TypeVar("A", bound="APIAnswer")
 #: The type under a name that the method ``dict`` does not hide.
 JSONObject: TypeAlias = dict[str, Any]
 _MISSING = object()
+_DEFAULTS: dict[type[Any], Mapping[str, Any]] = {}
 _Wrap: TypeAlias = Callable[[Mapping[str, Any]], "APIObject"]
 
 
@@ -56,8 +56,6 @@ class APIObject(JSONObject):
     Reading it is safe from any thread, as with any dict.
     """
 
-    _defaults: ClassVar[Mapping[str, Any]] = {}
-
     def __init_subclass__(cls, **options: Any) -> None:
         """Keep the values of fields that a class of a program's own gives them as defaults.
 
@@ -68,7 +66,8 @@ class APIObject(JSONObject):
         found = {name: vars(cls)[name] for name in own if _is_default(name, vars(cls))}
         for name in found:
             delattr(cls, name)
-        cls._defaults = {**cls._defaults, **found}
+        inherited = [_DEFAULTS.get(base, {}) for base in reversed(cls.__mro__)]
+        _DEFAULTS[cls] = {**{k: v for each in inherited for k, v in each.items()}, **found}
 
     def __init__(self, *args: Any, **fields: Any) -> None:
         super().__init__(*args, **fields)
@@ -100,7 +99,7 @@ class APIObject(JSONObject):
             if name in self and not name.startswith("__"):
                 return self[name]
             if name in _wraps(type(self)):
-                return type(self)._defaults.get(name)
+                return _DEFAULTS.get(type(self), {}).get(name)
             raise AttributeError(f"{type(self).__name__} has no field {name!r}")
 
         def __setattr__(self, name: str, value: Any) -> None:

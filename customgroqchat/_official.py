@@ -181,6 +181,9 @@ class Groq(GroqClient):
             self._adopt(default_headers=left_out)
 
 
+Client = Groq
+
+
 class AsyncGroq:
     """There is none: CustomGroqChat is synchronous. Making one raises TypeError, and says so."""
 

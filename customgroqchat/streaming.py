@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from ._collector import Collector, Collects, error_of
 from ._json import NOT_JSON, parsed
@@ -247,11 +247,12 @@ class Stream(Generic[T]):
         return self._reading.collector.text
 
     @property
-    def usage(self) -> Any:
+    def usage(self) -> CompletionUsage | None:
         """What the request used: the last that was told of it, which is None until shortly
         before the end."""
         usage = self._reading.collector.usage
-        return None if usage is None else self._usage.wrap(usage)
+        # Of a stream of the Responses API it is of another class, with names of its own.
+        return None if usage is None else cast(CompletionUsage, self._usage.wrap(usage))
 
     @property
     def closed(self) -> bool:

@@ -46,7 +46,7 @@ LAYERS = {
     "structured tools _tool_calls _accumulate resources resources.* "
     "_map _waiting observability observability.*",
     "client": "groq_client _client_questions _client_resources _client_verbs _client_copies "
-    "_assembly _official",
+    "_assembly _official _client _constants _models _exceptions _streaming",
     "package": f"{ROOT}",
     "testing": "testing testing.*",
     "commands": "cli _cli_tokens __main__",

@@ -107,7 +107,7 @@ def test_a_path_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 
 def test_a_form_has_fields_and_files() -> None:
     found = parts(
-        {"model": "m", "temperature": 0.5, "n": 3, "flag": True, "nested": {"a": [1]}, "é": "ü\n"},
+        {"model": "m", "temperature": 0.5, "n": 3, "flag": True, "nested": {"a": [1]}, "u": "ü\n"},
         file=Attachment("a b.wav", b"\x00\r\n--\xff", "audio/wav", {"X-A": "1"}),
     )
     assert [(part.name, part.content) for part in found] == [
@@ -116,7 +116,7 @@ def test_a_form_has_fields_and_files() -> None:
         ("n", b"3"),
         ("flag", b"true"),
         ("nested", b'{"a":[1]}'),
-        ("é", "ü\n".encode()),
+        ("u", "ü\n".encode()),
         ("file", b"\x00\r\n--\xff"),
     ]
     assert found[-1].filename == "a b.wav"

@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from .._asking import plain_messages
-from .._caller import Form
-from .._endpoints import CHAT
-from ..streaming import Stream
-from ..types.chat.chat_completion import ChatCompletion
-from ..types.chat.chat_completion_chunk import ChatCompletionChunk
-from ._resource import PacedOptions, Resource, lazy, raw
+from ..._asking import plain_messages
+from ..._caller import Form
+from ..._endpoints import CHAT
+from ...streaming import Stream
+from ...types.chat.chat_completion import ChatCompletion
+from ...types.chat.chat_completion_chunk import ChatCompletionChunk
+from .._resource import PacedOptions, Resource, lazy, raw
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ..structured import ParsedChatCompletion
-    from ..tools import ToolRun
-    from ..types.chat.completion_create_params import CompletionCreateParamsBase
+    from ...structured import ParsedChatCompletion
+    from ...tools import ToolRun
+    from ...types.chat.completion_create_params import CompletionCreateParamsBase
 
     class CreateParams(CompletionCreateParamsBase, PacedOptions, total=False):
         """What ``create`` takes, but for ``stream``."""
 
 
 T = TypeVar("T")
-
-
-class Chat(Resource):
-    """What ``client.chat`` is."""
-
-    @cached_property
-    def completions(self) -> Completions:
-        """Conversations."""
-        return Completions(self._caller, self._form)
-
-    @property
-    def with_raw_response(self) -> ChatWithRawResponse:
-        """The same, with HTTP around the answers."""
-        return ChatWithRawResponse(self)
-
-    @property
-    def with_streaming_response(self) -> ChatWithStreamingResponse:
-        """The same, with answers that are read when they are asked for."""
-        return ChatWithStreamingResponse(self)
 
 
 class Completions(Resource):
@@ -103,7 +83,7 @@ class Completions(Resource):
 
     def parse(self, *, response_format: Any, **parameters: Any) -> Any:
         """Answer a conversation in JSON that fits a type; see :func:`structured.parse`."""
-        from ..structured import parse
+        from ...structured import parse
 
         return parse(self._as(Form.PARSED).create, response_format=response_format, **parameters)
 
@@ -116,7 +96,7 @@ class Completions(Resource):
         **parameters: Any,
     ) -> ToolRun:
         """Answer a conversation, calling functions on the way; see :func:`tools.run_tools`."""
-        from ..tools import run_tools
+        from ...tools import run_tools
 
         create = self._as(Form.PARSED).create
         return run_tools(create, model=model, messages=messages, tools=tools, **parameters)
@@ -144,17 +124,3 @@ class CompletionsWithStreamingResponse:
 
     def __init__(self, completions: Completions) -> None:
         self.create = lazy(completions.create)
-
-
-class ChatWithRawResponse:
-    """``client.chat.with_raw_response``."""
-
-    def __init__(self, chat: Chat) -> None:
-        self.completions = chat.completions.with_raw_response
-
-
-class ChatWithStreamingResponse:
-    """``client.chat.with_streaming_response``."""
-
-    def __init__(self, chat: Chat) -> None:
-        self.completions = chat.completions.with_streaming_response

@@ -1,0 +1,3 @@
+"""Streams, where the official SDK has them."""
+
+from .streaming import Stream as Stream
