@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ._calibration_memory import CalibrationMemory
+from ._caller import Caller
 from ._clock import Clock
 from ._limit_memory import LimitMemory
 from ._model_catalog import ModelCatalog
@@ -25,6 +26,7 @@ from .stores import Store
 from .token_counter import TokenCounter
 
 if TYPE_CHECKING:
+    from ._asking import Defaults
     from .events import Event
 
 _MOMENT_S = 0.1
@@ -53,6 +55,10 @@ class Parts:
     def main(self) -> tuple[Clock, TokenCounter, RateLimitHandler, APIClient, RequestHandler]:
         """Those that a client asks things of."""
         return self.clock, self.counter, self.limiter, self.api, self.handler
+
+    def caller(self, defaults: Defaults) -> Caller:
+        """Return what makes calls with them."""
+        return Caller(self.handler, self.api, self.clock, lambda: self.config, defaults)
 
     def close(self, timeout_s: float) -> None:
         """Close them; see :meth:`GroqClient.close`."""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ._asking import Call, Defaults
 from ._bodies import DirectBody, FedBody
 from ._chain import Chain, ChainFuture
+from ._endpoints import CHAT
 from ._fallbacks import chain_of
 from ._faults import not_understood
 from ._futures import failed, result_of, succeeded, tell
-from ._http import HTTPResponse
+from ._http import JSON, HTTPResponse
 from ._objects import APIAnswer
 from ._records import AnswerFacts, Headers
 from ._response import (
@@ -28,7 +29,6 @@ from ._response import (
     StreamedBinaryAPIResponse,
 )
 from ._surroundings import warn_if_in_event_loop
-from .api_client import JSON, APIRequest
 
 if TYPE_CHECKING:
     from ._clock import Clock
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ._multipart import Upload
     from ._options import RequestOptions
     from ._work import Convert
-    from .api_client import APIClient
+    from .api_client import APIClient, APIRequest
     from .config_loader import Config
     from .request_handler import RequestHandler
 
@@ -109,6 +109,16 @@ class Caller:
         """The host that requests are sent to, unless their model has another."""
         own: str | None = self.defaults.options.get("base_url")
         return own or self.config().base_url
+
+    # --- chats ----------------------------------------------------------------------------
+
+    def chat(self, call: Call, whole: Convert, stream: Convert) -> Any:
+        """Answer a conversation; see :meth:`paced`."""
+        return self.paced(CHAT, call, Reply(whole, stream))
+
+    def queued_chat(self, call: Call, whole: Convert, stream: Convert) -> Any:
+        """Have a conversation answered later; see :meth:`queued`."""
+        return self.queued(CHAT, call, Reply(whole, stream))
 
     # --- what counts for limits -----------------------------------------------------------
 
@@ -240,6 +250,8 @@ class Caller:
 
     def request(self, method: str, path: str, options: RequestOptions, **more: Any) -> APIRequest:
         """Return a request with what is wanted of this client."""
+        from .api_client import APIRequest  # there, as soon as there is a client
+
         config, deadline_s = self.config(), None
         if options.deadline is not None:
             deadline_s = self.clock.monotonic() + options.deadline

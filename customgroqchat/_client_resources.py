@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .resources.chat import Chat
-from .resources.models import Models
-
 if TYPE_CHECKING:
     from ._caller import Caller
     from ._model_catalog import ModelCatalog
     from .resources.audio import Audio
     from .resources.batches import Batches
+    from .resources.chat import Chat
     from .resources.embeddings import Embeddings
     from .resources.files import Files
+    from .resources.models import Models
     from .resources.responses import Responses
 
 
@@ -30,6 +29,8 @@ class ClientResources:
     @cached_property
     def chat(self) -> Chat:
         """Conversations: ``client.chat.completions.create``."""
+        from .resources.chat import Chat
+
         return Chat(self._caller)
 
     @cached_property
@@ -56,6 +57,8 @@ class ClientResources:
     @cached_property
     def models(self) -> Models:
         """Which models there are, and what is known of them."""
+        from .resources.models import Models
+
         return Models(self._caller, catalog=self._catalog)
 
     @cached_property

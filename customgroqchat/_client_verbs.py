@@ -7,19 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._asking import Call, asked
-from ._caller import Form, Reply
-from ._endpoints import CHAT, PACED, RESPONSES
-from ._http import is_json
+from ._http import ANY_BYTES, API_PREFIX, JSON, is_json
 from ._objects import APIObject
-from ._response import APIResponse
-from ._response import cast_to as cast_response
 from ._text import shown
 from ._validation import encoded
-from .api_client import ANY_BYTES, API_PREFIX, JSON
 from .exceptions import InvalidRequestException
 
 if TYPE_CHECKING:
     from ._caller import Caller
+    from ._response import APIResponse
 
 _NO_OPTIONS: Mapping[str, Any] = {}
 _ANYTHING = "*/*"
@@ -120,6 +116,9 @@ class ClientVerbs:
         content: bytes | None = None,
         files: Mapping[str, Any] | None = None,
     ) -> Any:
+        from ._caller import Form, Reply  # hardly ever needed, as the next
+        from ._endpoints import PACED
+
         prefix, below = self._parted(path)
         wanted = {**_named_as_here(options), **keywords}
         wanted.pop("stream_cls", None)  # which is known here
@@ -156,6 +155,7 @@ class ClientVerbs:
 
 
 def _streams() -> dict[str, Callable[[Any], Any]]:
+    from ._endpoints import CHAT, RESPONSES
     from .resources.responses import Responses
     from .streaming import Stream
 
@@ -189,6 +189,8 @@ def _object_of(data: Any) -> Any:
 
 
 def _made_of(response: APIResponse[Any], to: Any) -> Any:
+    from ._response import cast_to as cast_response
+
     if to is not None:
         return cast_response(response, to)
     if is_json(response.headers):

@@ -11,6 +11,11 @@ from urllib.parse import quote, urlencode
 from ._records import NO_HEADERS, Headers
 from ._types import given, is_given
 
+API_PREFIX = "/openai/v1"
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+ANY_BYTES = "application/octet-stream"
+
 
 class HTTPRequest(NamedTuple):
     """What was sent, without its body.

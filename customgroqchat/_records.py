@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from http.client import responses
 from typing import Any, NamedTuple
 
 from ._text import without_secret
@@ -79,7 +78,10 @@ class ResponseInfo:
     @property
     def reason_phrase(self) -> str:
         """What the status is called."""
-        return responses.get(self.status_code, "")
+        from http import HTTPStatus  # hardly ever needed
+
+        known = {status.value: status.phrase for status in HTTPStatus}
+        return known.get(self.status_code, "")
 
     @property
     def is_error(self) -> bool:

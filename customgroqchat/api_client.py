@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from . import _process
 from ._clock import Clock
 from ._faults import cut_off, error_from_response, invalid_answer
-from ._http import HTTPRequest, HTTPResponse, is_json, merged, sent_headers
+from ._http import API_PREFIX, JSON, HTTPRequest, HTTPResponse, is_json, merged, sent_headers
 from ._json import NOT_JSON, encode, parsed
 from ._line import Line
 from ._records import Attempt, Headers, RequestInfo, ResponseInfo, Undisclosed
@@ -39,13 +39,9 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.groq.com"
 DEFAULT_TIMEOUT: Timeout = (5.0, 60.0)
-API_PREFIX = "/openai/v1"
 
 USER_AGENT = "CustomGroqChat/{} Python/{}.{}.{}".format(__version__, *sys.version_info)
 DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-JSON = "application/json"
-EVENT_STREAM = "text/event-stream"
-ANY_BYTES = "application/octet-stream"
 _ERROR_BYTES = 1024 * 1024  # of an error's text: no proxy has more to say
 
 

@@ -10,11 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ._asking import Call, Defaults, chat_call
-from ._caller import Caller, Reply
 from ._client_copies import ClientCopies
 from ._client_questions import ClientQuestions
 from ._client_verbs import ClientVerbs
-from ._endpoints import CHAT
 from ._futures import Callback
 from ._map import LONGEST_WAIT_S, outcomes
 from ._ordering import Priority
@@ -155,8 +153,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         self._parts = parts = assemble(loaded, token_counter, store, clock, on_event)
         self._clock, self._counter, self._limiter, self._api, self._handler = parts.main
         self._observer, self._catalog = parts.observer, parts.catalog
-        defaults = Defaults(query=default_query or {})
-        self._caller = Caller(self._handler, self._api, self._clock, lambda: parts.config, defaults)
+        self._caller = parts.caller(Defaults(query=default_query or {}))
 
     # --- blocking calls -------------------------------------------------------------------
 
@@ -253,7 +250,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
             **parameters,
         }
         call = self._chat(model_name, messages, wanted)
-        return self._caller.paced(CHAT, call, Reply(ChatCompletion.wrap, Stream.of_chat))
+        return self._caller.chat(call, ChatCompletion.wrap, Stream.of_chat)
 
     @overload
     def text_completion(
@@ -321,7 +318,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
             **parameters,
         }
         call = self._chat(model_name, *to_chat(prompt, wanted))
-        return self._caller.paced(CHAT, call, Reply(to_text_completion, Stream.of_text))
+        return self._caller.chat(call, to_text_completion, Stream.of_text)
 
     # --- futures --------------------------------------------------------------------------
 
@@ -493,6 +490,5 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         return chat_call(model, messages, parameters, self._caller.defaults, longest_s)
 
     def _queue(self, call: Call) -> Future[Any]:
-        reply = Reply(ChatCompletion.wrap, Stream.of_chat)
-        future: Future[Any] = self._caller.queued(CHAT, call, reply)
+        future: Future[Any] = self._caller.queued_chat(call, ChatCompletion.wrap, Stream.of_chat)
         return future

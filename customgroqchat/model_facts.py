@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Any, Literal
 
-from ._outcomes import usage_of
-
 __all__ = ["ModelFacts", "ModelPrices", "configured_facts", "merged", "told_facts"]
 
 Source = Literal["preset", "service", "configured"]
@@ -148,6 +146,8 @@ class ModelFacts:
 
         None if a price is not known, or if ``usage`` tells no tokens. Does not block.
         """
+        from ._outcomes import usage_of  # hardly ever needed
+
         used = usage_of({"usage": usage})
         if used is None or self.prices is None:
             return None

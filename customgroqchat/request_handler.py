@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._clock import Clock
 from ._endpoints import CHAT, Endpoint
+from ._http import EVENT_STREAM
 from ._json import encode
 from ._model_advice import room_for
 from ._model_catalog import ModelCatalog
@@ -29,7 +30,7 @@ from ._validation import (
     encoded,
 )
 from ._work import Convert, Present, Work, fitted
-from .api_client import EVENT_STREAM, APIClient, APIRequest, missing_key
+from .api_client import APIClient, APIRequest, missing_key
 from .congestion import CongestionControl
 from .queue_manager import Ahead, QueueManager, RequestFuture, Wait
 from .rate_limit_handler import Demand, RateLimitHandler, Scope, scope_of

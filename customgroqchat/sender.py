@@ -20,7 +20,7 @@ from ._faults import not_understood
 from ._feed import Feed, incomplete
 from ._futures import result_of
 from ._headers import parse_limit_headers, parse_request_instant
-from ._http import HTTPResponse
+from ._http import JSON, HTTPResponse
 from ._model_advice import enriched
 from ._model_catalog import ModelCatalog
 from ._objects import APIAnswer
@@ -28,7 +28,7 @@ from ._outcomes import waits_for_quota, was_not_charged
 from ._records import Attempt
 from ._reports import Reporter
 from ._work import Ticket, Work, fitted
-from .api_client import JSON, APIClient, report_of
+from .api_client import APIClient, report_of
 from .congestion import CongestionControl, Hold
 from .exceptions import (
     APIError,

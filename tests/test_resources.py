@@ -163,7 +163,7 @@ def test_extra_body_is_added_and_wins(make_client: MakeClient, way: Way) -> None
 
 
 @of_all
-@pytest.mark.parametrize("nothing", [NOT_GIVEN, omit, *FOREIGN], ids=repr)
+@pytest.mark.parametrize("nothing", [omit, FOREIGN[0]], ids=["ours", "foreign"])
 def test_options_that_are_not_given_change_nothing(
     make_client: MakeClient, way: Way, nothing: Any
 ) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from .._http import ANY_BYTES
 from .._response import BinaryAPIResponse
 from .._types import File
-from ..api_client import ANY_BYTES
 from ..types.file_object import FileDeleteResponse, FileListResponse, FileObject
 from ._resource import (
     RequestOptions,
