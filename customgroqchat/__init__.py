@@ -17,7 +17,7 @@ from ._objects import APIObject as BaseModel
 from ._options import RequestOptions
 from ._records import Attempt
 from ._types import NOT_GIVEN, NotGiven, Omit, not_given, omit
-from ._version import __version__
+from ._version import __title__, __version__
 from ._waiting import WaitExplanation
 from .config_loader import Config, ConfigLoader, ModelConfig
 from .events import Event
@@ -199,6 +199,7 @@ __all__ = [
     "Usage",
     "Wait",
     "WaitExplanation",
+    "__title__",
     "__version__",
     "count_request_and_completion_tokens",
     "count_tokens_in_message",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from ._collector import Collector, error_of
 from ._sse import ServerSentEvent
@@ -29,7 +29,8 @@ def accumulate(chunks: Iterable[Any]) -> ChatCompletion:
         GroqError: whatever reading a :class:`Stream` raises.
     """
     if isinstance(chunks, Stream):
-        return cast("ChatCompletion", chunks.get_final_completion())
+        whole: ChatCompletion = chunks.get_final_completion()
+        return whole
     collector = Collector()
     for chunk in chunks:
         fields = _fields(chunk)

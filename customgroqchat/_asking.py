@@ -93,7 +93,10 @@ def asked(
     wishes = {name: payload.pop(name) for name in OPTIONS if name in payload}
     callback = wishes.pop("callback", None)
     check_callback(callback)
-    payload |= given(_mapping("extra_body", wishes.pop("extra_body", None)))
+    for name in ("tools", "functions", "documents"):
+        if name in payload:
+            payload[name] = plain_items(payload[name])
+    payload |= given(mapping("extra_body", wishes.pop("extra_body", None)))
     wishes = {"max_wait": longest_wait_s, **defaults.options, **wishes}
     return Call(payload, _options(wishes, defaults), callback)
 
@@ -112,7 +115,7 @@ def chat_call(
     Raises:
         InvalidRequestException: as :func:`asked`, and for what is given twice.
     """
-    payload = chat_payload(model, plain_messages(messages), parameters)
+    payload = chat_payload(model, plain_items(messages), parameters)
     given_ones = {
         name: value
         for name, value in payload.items()
@@ -123,7 +126,7 @@ def chat_call(
 
 def _options(wishes: dict[str, Any], defaults: Defaults) -> RequestOptions:
     headers = layered(defaults.headers, _headers(wishes.pop("extra_headers", None)))
-    query = {**defaults.query, **_mapping("extra_query", wishes.pop("extra_query", None))}
+    query = {**defaults.query, **mapping("extra_query", wishes.pop("extra_query", None))}
     if "timeout" in wishes:
         wishes["timeout"] = timeout_of(wishes["timeout"])
     if wishes.get("max_retries") is not None:
@@ -154,25 +157,32 @@ def check_max_retries(value: Any) -> None:
         refuse("max_retries", value, "give an integer from 0 to 100")
 
 
-def plain_messages(messages: Any) -> Any:
-    """Return messages as a list of mappings, if they are an iterable of such and of objects.
+def plain_items(items: Any) -> Any:
+    """Return messages, tools or the like as a list of mappings, if they are an iterable of such.
 
-    An object is one with a ``model_dump``, as answers of other libraries are.
+    Objects with a ``model_dump``, as answers of other libraries are, become mappings; and a
+    message's ``content`` becomes a list if it is an iterable of another kind.
     """
-    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
-        return messages
-    if isinstance(messages, list) and all(isinstance(one, Mapping) for one in messages):
-        return messages
-    return [_plain_message(message) for message in messages]
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+        return items
+    if isinstance(items, list) and all(map(_is_plain, items)):
+        return items
+    return [_plain_item(item) for item in items]
 
 
-def _plain_message(message: Any) -> Any:
-    if isinstance(message, Mapping) or not hasattr(message, "model_dump"):
-        return message
-    return message.model_dump(exclude_unset=True, mode="json")
+def _is_plain(item: Any) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("content"), str | list | None)
 
 
-def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+def _plain_item(item: Any) -> Any:
+    if not isinstance(item, Mapping):
+        dump = getattr(item, "model_dump", None)
+        return item if dump is None else dump(exclude_unset=True, mode="json")
+    return item if _is_plain(item) else {**item, "content": plain_items(item["content"])}
+
+
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """Return what is to be added: a mapping, or nothing. Raises InvalidRequestException."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -181,7 +191,7 @@ def _mapping(name: str, value: Any) -> Mapping[str, Any]:
 
 
 def _headers(value: Any) -> Mapping[str, Any]:
-    for name, text in _mapping("extra_headers", value).items():
+    for name, text in mapping("extra_headers", value).items():
         whole = f"{name}{text}" if isinstance(text, str) else str(name)
         if is_given(text) and (not isinstance(text, str) or not whole.isprintable()):
             refuse(f"extra_headers.{name}", text, "give a text in one line, or omit")

@@ -203,7 +203,9 @@ def _told_error(
     answer = _info(200, response.get("request_id"), "")
     framed = error_from_frame(error, answer, _request(batch))
     if framed.status_code == 500 != error["status_code"]:  # nobody said so: it is the default
-        return _unanswered(batch, framed.message.removeprefix("HTTP 500: "), error.get("code"))
+        return _unanswered(
+            batch, str(error.get("message") or "nothing is said of why"), error.get("code")
+        )
     return framed
 
 

@@ -226,7 +226,8 @@ class Caller:
         """
         warn_if_in_event_loop()
         call.check()
-        request = self.request(method, path, call.options, **more)
+        is_raw = reply.form is not Form.PARSED
+        request = self.request(method, path, call.options, is_raw=is_raw, **more)
         if reply.whole is None and reply.form is Form.LAZY:
             return self._opened(request, reply)
         response, history = self._api.send_told(request)

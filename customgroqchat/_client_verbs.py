@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._asking import Call, asked
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ._response import APIResponse
 
 _NO_OPTIONS: Mapping[str, Any] = {}
+Files = Mapping[str, Any] | Sequence[tuple[str, Any]]
 _ANYTHING = "*/*"
 
 
@@ -58,7 +60,7 @@ class ClientVerbs:
         cast_to: Any = None,
         body: Any = None,
         content: bytes | None = None,
-        files: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         options: Any = _NO_OPTIONS,
         **keywords: Any,
     ) -> Any:
@@ -72,7 +74,7 @@ class ClientVerbs:
         cast_to: Any = None,
         body: Any = None,
         content: bytes | None = None,
-        files: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         options: Any = _NO_OPTIONS,
         **keywords: Any,
     ) -> Any:
@@ -86,7 +88,7 @@ class ClientVerbs:
         cast_to: Any = None,
         body: Any = None,
         content: bytes | None = None,
-        files: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         options: Any = _NO_OPTIONS,
         **keywords: Any,
     ) -> Any:
@@ -114,7 +116,7 @@ class ClientVerbs:
         keywords: Mapping[str, Any],
         body: Any = None,
         content: bytes | None = None,
-        files: Mapping[str, Any] | None = None,
+        files: Files | None = None,
     ) -> Any:
         from ._caller import Form, Reply  # hardly ever needed, as the next
         from ._endpoints import PACED
@@ -133,6 +135,18 @@ class ClientVerbs:
             reply = Reply(whole, _streams().get(below), Form.RAW)
             paced = self._caller.paced(endpoint, call._replace(payload=dict(body)), reply)
             return paced.parse() if body.get("stream") else _made_of(paced, cast_to)
+        if isinstance(body, bytes) and content is None:
+            body, content = None, body
+        if files and call.options.headers:  # the boundary is made here
+            left = {k: v for k, v in call.options.headers.items() if k.lower() != "content-type"}
+            call = call._replace(options=replace(call.options, headers=left))
+        if body is not None and isinstance(body, Mapping) and body.get("stream"):
+            raise InvalidRequestException(
+                "stream cannot be True for this path.",
+                field="stream",
+                value="True",
+                hint="Of the paths without a method of their own, answers come whole.",
+            )
         more = _encoded(body, content, files, call)
         response = self._caller.direct(
             method, below, call, Reply(None), prefix=prefix, query=query, accept=_ANYTHING, **more
@@ -169,13 +183,12 @@ def _named_as_here(options: Mapping[str, Any]) -> dict[str, Any]:
     return {names.get(key, key): options[key] for key in options if key not in ignored}
 
 
-def _encoded(
-    body: Any, content: bytes | None, files: Mapping[str, Any] | None, call: Call
-) -> dict[str, Any]:
+def _encoded(body: Any, content: bytes | None, files: Files | None, call: Call) -> dict[str, Any]:
     if files:
         from ._multipart import attachment, form
 
-        attached = {name: attachment(f"files.{name}", file) for name, file in files.items()}
+        pairs = files.items() if isinstance(files, Mapping) else files
+        attached = [(name, attachment(f"files.{name}", file)) for name, file in pairs]
         upload = form(body or {}, attached)
         return {"body": upload.body, "content_type": upload.content_type}
     if content is not None:

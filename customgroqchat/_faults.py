@@ -95,7 +95,9 @@ def error_from_response(
         facts |= _limit_facts(error_class, message)
     if facts["hint"] is _HINT_BY_STATUS[429]:
         facts["hint"] = _when_to_come_back(facts["retry_after"])
-    return error_class(f"HTTP {status}: {message}", **facts)
+    # Programs look for the status and the code in the text, where the official SDK has them.
+    told = f"{code}: {message}" if code and code not in message else message
+    return error_class(f"Error code: {status} - {told}", **facts)
 
 
 #: The status of an error that a stream tells without one.
@@ -153,7 +155,7 @@ def invalid_answer(
         hint: What to do about it; by default, to look for who answers in the service's place.
     """
     return APIResponseValidationError(
-        f"HTTP {response.status_code}, but {what}",
+        f"Status {response.status_code}, but {what}",
         status_code=response.status_code,
         response=replace(response, text=response.text[:_KEPT_TEXT]),
         request=request,

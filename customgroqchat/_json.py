@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ def parsed(text: bytes | str) -> Any:
 def encode(payload: object) -> bytes:
     """Return a payload as compact JSON in UTF-8.
 
-    Mappings and sequences of any kind become objects and lists. Lone surrogates, which UTF-8
+    Mappings and sequences of any kind become objects and lists, dates their ISO form, and objects
+    with a ``model_dump`` what that says. Lone surrogates, which UTF-8
     cannot carry, are escaped.
 
     Raises:
@@ -45,4 +47,9 @@ def _plain(value: object) -> Any:
         return dict(value)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return list(value)
+    if isinstance(value, datetime.date):  # and datetime.datetime
+        return value.isoformat()
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(exclude_unset=True, mode="json")
     raise TypeError(f"a {type(value).__name__} is not JSON")

@@ -68,7 +68,7 @@ def attachment(field: str, file: Any) -> Attachment:
     return Attachment(name, data, guessed, headers or {})
 
 
-def form(fields: Mapping[str, Any], files: Mapping[str, Attachment]) -> Upload:
+def form(fields: Mapping[str, Any], files: Iterable[tuple[str, Attachment]]) -> Upload:
     """Return a form with these fields and files; of a list, each item is a field of its own."""
     from urllib3.fields import RequestField  # not with the package: it takes long to load
     from urllib3.filepost import encode_multipart_formdata
@@ -78,7 +78,7 @@ def form(fields: Mapping[str, Any], files: Mapping[str, Attachment]) -> Upload:
         part = RequestField(name, value)
         part.make_multipart()
         parts.append(part)
-    for name, file in files.items():
+    for name, file in files:
         part = RequestField(name, file.content, file.name, dict(file.headers))
         part.make_multipart(content_type=file.content_type)
         parts.append(part)

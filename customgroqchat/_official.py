@@ -180,6 +180,17 @@ class Groq(GroqClient):
         if left_out:
             self._adopt(default_headers=left_out)
 
+    @property
+    def timeout(self) -> Any:
+        """Seconds that parts of an attempt may take, or None for any."""
+        found = self._caller.defaults.options.get("timeout", self._parts.config.timeout)
+        connect, read = found if isinstance(found, tuple) else (found, found)
+        return None if connect is read is None else Timeout(read, connect=connect)
+
+    @timeout.setter
+    def timeout(self, value: Any) -> None:
+        self._adopt(timeout=value)
+
 
 Client = Groq
 

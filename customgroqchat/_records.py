@@ -30,6 +30,14 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"Headers({self._items!r})"
 
+    def get_list(self, name: str) -> list[str]:
+        """Return the values of a header, of which there is one or none."""
+        return [self[name]] if name in self else []
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Return names and values."""
+        return list(self.items())
+
     def without_secret(self, secret: str | None) -> Headers:
         """Return them with a secret blotted out that something may have echoed."""
         if not any(secret in value for value in self._items.values() if secret):

@@ -6,12 +6,14 @@ import codecs
 import datetime
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 from ._bodies import Body, WholeBody, consumed, in_chunks
+from ._faults import not_understood
 from ._http import HTTPRequest, HTTPResponse, charset_of
 from ._objects import APIAnswer
 from ._records import NO_FACTS, AnswerFacts, Attempt
@@ -291,7 +293,8 @@ def cast_to(response: APIResponse[Any], to: Any) -> Any:
 
     Raises:
         TypeError: nobody knows how to make one.
-        ValueError: the body is not JSON, or not what the class wants.
+        APIResponseValidationError: the body is not JSON.
+        ValueError: it is not what the class wants.
     """
     if to is str:
         return response.text()
@@ -306,8 +309,15 @@ def cast_to(response: APIResponse[Any], to: Any) -> Any:
     make = getattr(to, "wrap", None) or getattr(to, "model_validate", None)
     if make is None and getattr(to, "__name__", "") == "Response":  # of httpx, say
         headers = {k: v for k, v in response.headers.items() if k not in _OF_THE_WIRE}
-        return to(response.status_code, headers=headers, content=response.read())
-    data = response.json()
+        request = sys.modules[to.__module__.partition(".")[0]].Request(
+            response.method, response.url, headers=dict(response.http_request.headers)
+        )
+        content = response.read()
+        return to(response.status_code, headers=headers, content=content, request=request)
+    try:
+        data = response.json()
+    except ValueError as fault:
+        raise not_understood(response.http_response, None) from fault
     if make is not None:
         return make(data)
     if to in (object, Any) or getattr(to, "__origin__", to) in (dict, list):

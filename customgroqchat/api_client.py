@@ -68,6 +68,7 @@ class APIRequest(NamedTuple):
         content_type: Of the body.
         accept: The media type that is asked for. What is not JSON is not parsed.
         max_retries: How often it is sent again after a fault; None is the client's own.
+        is_raw: Whether any body will do, whatever was asked for.
     """
 
     method: str
@@ -85,6 +86,7 @@ class APIRequest(NamedTuple):
     content_type: str = JSON
     accept: str = JSON
     max_retries: int | None = None
+    is_raw: bool = False
 
     def __repr__(self) -> str:
         return f"APIRequest({self.method!r}, {self.path!r})"  # neither the key nor the prompt
@@ -202,8 +204,9 @@ class APIClient:
         return self._persistently(request, self.open)
 
     def send_told(self, request: APIRequest) -> tuple[HTTPResponse, tuple[Attempt, ...]]:
-        """Like :meth:`send`, but return how each attempt went as well."""
-        return self._persistently(request, self.attempt)
+        """Like :meth:`send`, but return how each attempt went as well, and what was sent."""
+        response, history = self._persistently(request, self.attempt)
+        return response._replace(request=self.described(request)), history
 
     def _persistently(
         self, request: APIRequest, act: Callable[[APIRequest, Line], T]
@@ -239,7 +242,7 @@ class APIClient:
         incoming = self.open(request, line)
         body = incoming.read(self._max_response_bytes)
         data = parsed(body) if request.accept == JSON or is_json(incoming.headers) else None
-        if data is NOT_JSON and request.accept == JSON:
+        if data is NOT_JSON and request.accept == JSON and not request.is_raw:
             error = self._not_json(request, incoming, body)
             del body  # which may have the key in it, and report tools send variables away
             raise error
@@ -251,8 +254,7 @@ class APIClient:
             incoming.headers,
             None if data is NOT_JSON else data,
             body,
-            self.described(request),
-            0.0 if line is None else line.took_s(),
+            elapsed_s=0.0 if line is None else line.took_s(),
         )
 
     def described(self, request: APIRequest) -> HTTPRequest:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from ._asking import Call, Defaults, chat_call
 from ._client_copies import ClientCopies
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _CLOSING_S = 5.0
 
 ConfigSource = str | os.PathLike[str] | Mapping[str, Any] | Config | None
+
+
+G = TypeVar("G", bound="GroqClient")
 
 
 class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
@@ -462,7 +465,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         """Whether it was closed, or the client that it was copied from."""
         return self._parts.is_closed
 
-    def __enter__(self) -> GroqClient:
+    def __enter__(self: G) -> G:
         return self
 
     def __exit__(

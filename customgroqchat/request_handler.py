@@ -168,6 +168,8 @@ class RequestHandler:
             sends_null=sends_null,
         )
         work.present = present
+        if present is not None:
+            work.request = work.request._replace(is_raw=True)
         work.bind(options, began_s)
         work.level = level
         work.weight = self._config.tag_weights.get(options.tag or "", 1.0)

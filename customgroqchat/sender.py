@@ -195,7 +195,8 @@ class Sender:
         self._settle(work, ticket.reservation, _usage(work, response.data))
         if work.present is not None:
             facts = work.facts(response.request_id, response.headers, self._clock.monotonic())
-            told = response._replace(headers=facts.headers)
+            sent = self._api.described(work.request)
+            told = response._replace(headers=facts.headers, request=sent)
             return work.present(told, functools.partial(self._result, work, response), facts)
         return self._result(work, response)
 

@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from ._collector import Collector, Collects, error_of
 from ._json import NOT_JSON, parsed
@@ -21,6 +21,7 @@ from .types import CompletionUsage
 from .types.chat import ChatCompletion, ChatCompletionChunk
 
 T = TypeVar("T")
+R = TypeVar("R", bound=APIAnswer)
 
 _DONE = "[DONE]"
 
@@ -190,7 +191,16 @@ class Stream(Generic[T]):
         reading.begun = True
         return chunk
 
-    def get_final_completion(self) -> APIAnswer:
+    @overload
+    def get_final_completion(self: Stream[ChatCompletionChunk]) -> ChatCompletion: ...
+
+    @overload
+    def get_final_completion(self: Stream[R]) -> R: ...
+
+    @overload
+    def get_final_completion(self) -> APIAnswer: ...
+
+    def get_final_completion(self) -> Any:
         """Read the rest, and return the whole answer, as if it had not been streamed.
 
         Blocks to the end of the stream; raises what reading it raises. What was read before is in

@@ -34,4 +34,5 @@ def service(**settings: Any) -> Iterator[dict[str, Any]]:
 
 def length_of_echo(payload: Mapping[str, Any]) -> int:
     """Return the tokens that it takes to repeat the question, or the beginning of a long one."""
-    return min(4 + len(payload["messages"][-1]["content"].split()), 24)
+    questions = [each["content"] for each in payload["messages"] if each["role"] == "user"]
+    return min(4 + len(questions[-1].split()), 24)

@@ -220,7 +220,7 @@ def test_each_status_has_its_class_and_every_fact(
     error = failure(make_api(groq_simulator.url, max_retries=0))
     assert type(error) is expected
     assert isinstance(error, APIStatusError)
-    assert error.message == f"HTTP {status}: Because."
+    assert error.message == f"Error code: {status} - Because."
     assert error.status_code == status
     assert (error.type, error.code, error.param) == ("t", "c", "messages[0]")
     assert error.request_id == "req_9"
@@ -261,7 +261,7 @@ def test_an_error_is_understood_whatever_its_body(
     groq_simulator.fail_next(status, body)
     error = failure(make_api(groq_simulator.url, max_retries=0))
     assert type(error) is CLASSES[status]
-    assert error.message == f"HTTP {status}: {message}"
+    assert error.message == f"Error code: {status} - {message}"
     assert json.dumps(error.to_dict())
 
 
@@ -326,7 +326,9 @@ def test_real_answers_are_understood(groq_simulator: SimulatedGroq, make_api: Ma
         error = failure(api, "POST", "/chat/completions", {})
         told = json.loads(body)["error"]
         assert type(error) is CLASSES[status]
-        assert error.message == f"HTTP {status}: {told['message']}"
+        assert error.message.startswith(f"Error code: {status} - ")
+        assert error.message.endswith(told["message"])
+        assert (told.get("code") or "") in error.message
         assert (error.code, error.type) == (told.get("code"), told.get("type"))
         assert error.request_id == "req_recorded"
     assert seen >= {200, 400, 401, 404}

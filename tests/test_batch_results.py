@@ -131,7 +131,7 @@ def test_a_refusal_is_the_error_of_a_single_call() -> None:
     error = error_of(line)
     assert isinstance(error, NotFoundError)
     assert (error.status_code, error.code, error.request_id) == (404, "model_not_found", "req_bad")
-    assert str(error).startswith("HTTP 404: no such model Hint: ")
+    assert str(error).startswith("Error code: 404 - model_not_found: no such model Hint: ")
     assert error.request.url == CHAT
 
 

@@ -67,7 +67,7 @@ def reference() -> str:
         *settings(MODEL, with_variable=False),
         *titled("Published limits"),
         f"The free plan as published on {PUBLISHED}; guesses, replaced by what the service says.",
-        "Seconds of audio count for what is transcribed, which this client does not do yet.",
+        "Seconds of audio count for what is transcribed or translated.",
         "",
         *table(
             ["Model", *(name.replace("_", " ") for name in limits + audio)],

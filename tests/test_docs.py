@@ -2,75 +2,34 @@
 
 from __future__ import annotations
 
-import builtins
 import doctest
-import importlib
-import inspect
 import io
 import os
 import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from helpers_docs import DOCS, NAMES, ROOT, Block, blocks, links, read
 
-import customgroqchat
 from customgroqchat import (
     APIError,
     BadRequestError,
     GroqClient,
     RateLimitExceededException,
     RequestCancelledException,
-    exceptions,
 )
 from customgroqchat.testing import FakeClock, SimulatedGroq
-
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.rst")), *sorted(ROOT.glob("*.rst")), ROOT / "examples/README.rst"]
-NAMES = [path.relative_to(ROOT).as_posix() for path in PAGES]
 
 # Limits that no page comes near, so that no page waits.
 GENEROUS = {"RPM": 60_000, "RPD": 1_000_000, "TPM": 6_000_000, "TPD": 60_000_000, "ASH": 3_600_000}
 # The file that a page shows, under the name by which its code loads it.
 FILES = {"docs/config_loader.rst": ("json", "groq.json")}
-
-
-# --- reading a page --------------------------------------------------------------------------
-
-
-class Block(NamedTuple):
-    """A piece of code of a page, and the line it begins on, from 0."""
-
-    line: int
-    text: str
-
-
-_BLOCK = re.compile(
-    r"^\.\. code-block:: (?P<language>\w+)\n\n(?P<code>(?:(?:[ \t]+.*)?\n)+)"
-    r"|^(?P<session>>>> .*\n(?:.+\n)*)",
-    re.MULTILINE,
-)
-
-
-def blocks(page: str, *languages: str) -> Iterator[Block]:
-    """Yield the blocks of these languages; ``"session"`` are the interactive ones."""
-    for match in _BLOCK.finditer(page):
-        language = match["language"] or "session"
-        kind = "code" if match["language"] else "session"
-        if language in languages:
-            line = page.count("\n", 0, match.start(kind))
-            yield Block(line, textwrap.dedent(match[kind]))
-
-
-def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
 
 
 # --- running a page --------------------------------------------------------------------------
@@ -283,11 +242,7 @@ def test_every_page_but_the_overviews_has_code() -> None:
     }
 
 
-# --- links and names -------------------------------------------------------------------------
-
-
-def links(page: str) -> list[str]:
-    return re.findall(r"`[^`<]+<([^`>]+)>`_", page)
+# --- links -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -299,78 +254,6 @@ def test_the_links_of_a_page_lead_somewhere(name: str) -> None:
 def test_the_index_leads_to_every_page() -> None:
     linked = set(links(read("docs/index.rst")))
     assert {path.name for path in DOCS.glob("*.rst")} - linked == {"index.rst"}
-
-
-def test_the_layers_have_every_module_of_the_package() -> None:
-    package = Path(customgroqchat.__file__).parent
-    paths = [*package.glob("*.py"), *(path.parent for path in package.glob("*/__init__.py"))]
-    modules = {path.stem for path in paths if not path.stem.startswith("__")}
-    page = read("docs/architecture.rst")
-    layers = page[page.index("\nlayer ") : page.index("*Pure* modules")]
-    assert sorted(re.findall(r"``(\w+)``", layers)) == sorted(modules)
-
-
-def test_the_exports_are_those_of_the_package() -> None:
-    entries = re.findall(r"^``(\w+)``\n    \S", read("docs/package_exports.rst"), re.MULTILINE)
-    assert sorted(entries) == sorted(customgroqchat.__all__)
-
-
-def test_every_public_method_of_the_client_has_its_entry() -> None:
-    page = read("docs/groq_client.rst")
-    members = [name for name in dir(GroqClient) if not name.startswith("_")]
-    entries = re.findall(r"^``([\w.]+)[(`]", page, re.MULTILINE)
-    wanted = {*members, "chat.completions.create", "models.list"}
-    assert wanted - set(entries) == set()
-
-
-@pytest.mark.parametrize(
-    ("name", "method"),
-    [
-        ("map", GroqClient.map),
-        ("cancel", GroqClient.cancel),
-        ("close", GroqClient.close),
-        ("reload_config", GroqClient.reload_config),
-    ],
-)
-def test_an_entry_names_the_parameters_that_the_method_has(name: str, method: Any) -> None:
-    entry = re.search(rf"^``{name}\((.*?)\)``$", read("docs/groq_client.rst"), re.M | re.S)
-    assert entry, name
-    documented = re.findall(r"(?:^|[\s*])(\w+)(?:=[\w.]+)?(?=,|$)", entry[1])
-    parameters = [each for each in inspect.signature(method).parameters if each != "self"]
-    assert documented == parameters
-
-
-def test_every_keyword_of_a_call_is_explained() -> None:
-    page = read("docs/groq_client.rst")
-    keywords = list(inspect.signature(GroqClient.chat_completion).parameters)
-    assert [each for each in keywords[3:-1] if f"``{each}``" not in page] == []
-
-
-def test_every_error_is_explained() -> None:
-    page = read("docs/exceptions.rst")
-    explanations = page[page.index("What each means") :]
-    missing = [name for name in exceptions.__all__ if f"``{name}``" not in explanations]
-    assert missing == []
-
-
-def test_the_tree_of_errors_is_that_of_the_module() -> None:
-    tree = re.search(r"GroqError \(.*\n(?: +[├│└].*\n)+", exceptions.__doc__ or "")
-    assert tree
-    assert tree[0] in read("docs/exceptions.rst")
-
-
-def test_the_names_of_the_package_in_literals_exist() -> None:
-    """An error or a class that a page mentions is one that can be imported."""
-    homes = [customgroqchat, builtins]
-    homes += [
-        importlib.import_module(f"customgroqchat.{name}")
-        for name in ("testing", "stores", "config_loader", "tools")
-    ]
-    strangers = {"JsonResponse", "PriorityQueue", "ThreadPoolExecutor"}
-    for name in NAMES:
-        words = set(re.findall(r"``([A-Z][a-z]+[A-Z]\w+)``", read(name))) - strangers
-        unknown = {word for word in words if not any(hasattr(home, word) for home in homes)}
-        assert unknown == set(), name
 
 
 @pytest.mark.parametrize("name", NAMES)

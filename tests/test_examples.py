@@ -19,16 +19,21 @@ NOTICE = "No API key was found: this talks to the simulator shipped with the pac
 # One line of each that shows that it did its job.
 LINES = {
     "at_the_limit": "  HTTP 503, {'Retry-After': '",
+    "audio": "ASH    7,199 of 7,200",
+    "batch_life_cycle": "Resumed from 2 ids: 8 answers.",
     "callbacks": "  failed with NotFoundError: models.list() names the models",
     "choose_model": "Chosen: openai/gpt-oss-20b, the cheapest that fits",
     "components": "QueueManager:     DONE BY A WORKER",
     "conversation": "Model: You said: What is my name?",
     "deadlines_and_cancel": "  RequestCancelledException: ",
+    "drop_in": "Error:   NotFoundError, 404, model_not_found",
+    "fallbacks": "  NotFoundError of no-such-model, after ['mixtral-8x7b-32768']",
     "model_facts": "A name without its maker's: Did you mean 'openai/gpt-oss-20b'?",
     "parallel_map": "Kenya: You said: What is the capital of Kenya? Answer in one word",
     "plan_and_tags": "HTTP 503, {'Retry-After': '",
     "priorities": "Waiting when the urgent ones came: {'high': ",
     "quickstart": "Answer: You said: What is the largest planet?",
+    "responses_api": "Answer: You said: Do I need a coat in Oslo?",
     "streaming": "Answer: You said: Why do bees hum?",
     "structured_output": "Ada: MIXED\n  - an hour of waiting",
     "tool_calling": "Answer: The 26th is yours, Cy: the fjord it is.",
@@ -119,6 +124,44 @@ def test_the_stream_tells_its_cost_and_is_closed_by_who_leaves(
     assert re.search(r"^Cost:   \d+ \+ 12 tokens$", output, re.MULTILINE)
     assert "  You said: Name a river. (stop)\n" in output
     assert "  You said:... (closed: True)\n" in output
+
+
+def test_each_model_of_a_chain_says_why_it_could_not_answer(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["fallbacks"].result().stdout
+    for step in (
+        "mixtral-8x7b-32768 was shut down: BadRequestError",
+        "openai/gpt-oss-120b has used up what it may take in a day: RateLimitError",
+        "qwen/qwen3.8-27b is over capacity: CapacityExceededError",
+        "openai/gpt-oss-20b: You said: Name a moon.",
+    ):
+        assert f"\n  {step}\n" in output
+
+
+def test_what_was_written_for_the_official_sdk_runs(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["drop_in"].result().stdout
+    assert "\nStream: You said: Name a river.\n" in output
+    assert re.search(r"^Raw: +HTTP 200, \d+ requests left today$", output, re.MULTILINE)
+    assert "waited 0.0 s, sent 1 time(s)" in output
+
+
+def test_speech_is_a_file_that_can_be_listened_to(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["audio"].result().stdout
+    assert re.search(r"^Said: +[\d,]+ bytes of audio/wav$", output, re.MULTILINE)
+    assert re.search(r"^Heard: +\S.* \(0\.0 to 0\.7 s\)$", output, re.MULTILINE)
+
+
+def test_the_responses_api_streams_and_calls_functions(
+    outcomes: Mapping[str, Future[Outcome]],
+) -> None:
+    output = outcomes["responses_api"].result().stdout
+    assert "\nStream: You said: Name a river. (completed)\n" in output
+    assert "\nCall:   weather('city')\n" in output
 
 
 def test_whoever_watches_sees_each_request_from_its_beginning_to_its_end(

@@ -122,8 +122,8 @@ def test_a_body_that_is_not_json_is_kept_as_text() -> None:
 def test_an_empty_body_is_none_and_still_a_sentence() -> None:
     error = error_of(500)
     assert error.body is None
-    assert error.message.startswith("HTTP 500: ")
-    assert len(error.message) > len("HTTP 500: ")
+    assert error.message.startswith("Error code: 500 - ")
+    assert len(error.message) > len("Error code: 500 - ")
 
 
 def test_a_page_of_html_does_not_fill_the_log() -> None:

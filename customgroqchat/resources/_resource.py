@@ -116,13 +116,19 @@ def path_with(start: str, name: str, value: object, end: str = "") -> str:
         InvalidRequestException: the value is empty, which would ask for something else.
     """
     if not isinstance(value, str) or not value.strip():
-        raise InvalidRequestException(
-            f"Expected a non-empty value for `{name}` but received {value!r}",
-            field=name,
-            value=repr(value),
-            hint=f"Give the {name} as the service told it.",
-        )
+        raise _wrong_path(name, value, f"Expected a non-empty value for `{name}`")
+    if value in (".", ".."):  # which servers take for other paths
+        raise _wrong_path(name, value, f"Expected a name for `{name}`")
     return f"{start}{path_of(value)}{end}"
+
+
+def _wrong_path(name: str, value: object, expected: str) -> InvalidRequestException:
+    return InvalidRequestException(
+        f"{expected} but received {value!r}",
+        field=name,
+        value=repr(value),
+        hint=f"Give the {name} as the service told it.",
+    )
 
 
 # --- answers in other forms: the same methods, as far as their arguments go ---------------------

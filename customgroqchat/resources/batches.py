@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
+from .._asking import mapping
 from .._batch_start import Service
 from .._caller import Form
 from .._http import Repeated
@@ -92,7 +93,7 @@ class Batches(Resource, RunsBatches):
             "cursor": cursor,
             "limit": limit,
             "id": Repeated(cast(Sequence[str], ids)) if is_list(ids) else ids,
-            **(options.get("extra_query") or {}),
+            **mapping("extra_query", given(options).get("extra_query")),
         }
         fields = {name: value for name, value in given(wanted).items() if value is not None}
         asked = {**options, "extra_query": fields}

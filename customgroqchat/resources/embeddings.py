@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from .._asking import plain_messages
+from .._asking import plain_items
 from .._endpoints import EMBEDDINGS
 from .._types import NOT_GIVEN, NotGiven, Omit
 from ..types.embedding import CreateEmbeddingResponse
@@ -41,7 +41,7 @@ class Embeddings(Resource):
         Raises what :meth:`Completions.create` raises.
         """
         payload = {
-            "input": plain_messages(input),
+            "input": plain_items(input),
             "model": model,
             "encoding_format": encoding_format,
             "user": user,

@@ -47,7 +47,7 @@ class Files(Resource):
 
         check_keywords(options)
         call = self._asked({"purpose": purpose, **cast(Mapping[str, Any], options)})
-        upload = form(call.payload, {"file": attachment("file", file)})
+        upload = form(call.payload, [("file", attachment("file", file))])
         return cast(
             FileObject,
             self._caller.direct(

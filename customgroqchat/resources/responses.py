@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .._asking import plain_messages
+from .._asking import plain_items
 from .._endpoints import RESPONSES
 from .._responses_collector import ResponsesCollector
 from ..streaming import Stream
@@ -48,7 +48,7 @@ class Responses(Resource):
 
         Raises what :meth:`Completions.create` raises.
         """
-        payload = {"model": model, "input": plain_messages(input), **parameters}
+        payload = {"model": model, "input": plain_items(input), **parameters}
         reply = self._reply(Response.wrap, self.stream_of)
         return self._caller.paced(RESPONSES, self._asked(payload), reply)
 

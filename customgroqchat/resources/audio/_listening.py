@@ -33,9 +33,9 @@ class Listening(Resource):
         call = self._asked(fields)
         payload = {name: value for name, value in call.payload.items() if value is not None}
         endpoint.check(payload)
-        files = {}
+        files = []
         if is_given(file) and file is not None:
-            files["file"] = attachment("file", file)
+            files.append(("file", attachment("file", file)))
         elif not payload.get("url"):
             raise InvalidRequestException(
                 "There is no audio: neither file nor url is given.",
@@ -43,7 +43,7 @@ class Listening(Resource):
                 value="nothing",
                 hint="Give file= (bytes, a file object, a path or a tuple), or url=.",
             )
-        length = audio_length(files["file"].content) if files else None
+        length = audio_length(files[0][1].content) if files else None
 
         def upload(model: str) -> Upload:
             made = form({**payload, "model": model}, files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from ..._asking import plain_messages
+from ..._asking import plain_items
 from ..._caller import Form
 from ..._endpoints import CHAT
 from ...streaming import Stream
@@ -57,7 +57,7 @@ class Completions(Resource):
             QueueFullException, APIError, RequestCancelledException, ClientClosedException: as
             :meth:`GroqClient.chat_completion`.
         """
-        payload = {"model": model, "messages": plain_messages(messages), **parameters}
+        payload = {"model": model, "messages": plain_items(messages), **parameters}
         reply = self._reply(ChatCompletion.wrap, Stream.of_chat)
         return self._caller.paced(CHAT, self._asked(payload), reply)
 

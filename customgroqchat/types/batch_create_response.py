@@ -1,0 +1,3 @@
+"""``BatchCreateResponse``, where the official SDK has it."""
+
+from .batch import BatchCreateResponse as BatchCreateResponse

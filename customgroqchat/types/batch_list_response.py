@@ -1,0 +1,3 @@
+"""``BatchListResponse``, where the official SDK has it."""
+
+from .batch import BatchListResponse as BatchListResponse

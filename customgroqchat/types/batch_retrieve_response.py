@@ -1,0 +1,3 @@
+"""``BatchRetrieveResponse``, where the official SDK has it."""
+
+from .batch import BatchRetrieveResponse as BatchRetrieveResponse

@@ -1,0 +1,3 @@
+"""``CreateEmbeddingResponse``, where the official SDK has it."""
+
+from .embedding import CreateEmbeddingResponse as CreateEmbeddingResponse

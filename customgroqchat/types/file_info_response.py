@@ -1,0 +1,3 @@
+"""``FileInfoResponse``, where the official SDK has it."""
+
+from .file_object import FileInfoResponse as FileInfoResponse

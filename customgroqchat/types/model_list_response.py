@@ -1,0 +1,3 @@
+"""``ModelListResponse``, where the official SDK has it."""
+
+from .model import ModelListResponse as ModelListResponse
