@@ -28,6 +28,7 @@ class ClientCopies:
     _caller: Caller
     _parts: Parts
     _is_copy = False
+    _told_timeout: Any = NOT_GIVEN  # in the form in which it was told
 
     def copy(
         self: C,
@@ -97,13 +98,17 @@ class ClientCopies:
         query = {**old.query, **(default_query or {})}
         if set_default_query is not None:
             query = dict(set_default_query)
-        return self._twin(old._replace(options=options, headers=headers, query=query))
+        twin = self._twin(old._replace(options=options, headers=headers, query=query))
+        if is_given(timeout):
+            twin._told_timeout = timeout
+        return twin
 
     with_options = copy
 
     def _adopt(self, **wishes: Any) -> None:
         """Have the defaults of a copy for oneself."""
-        self._caller = self.copy(**wishes)._caller
+        twin = self.copy(**wishes)
+        self._caller, self._told_timeout = twin._caller, twin._told_timeout
         _forget_resources(self)
 
     def _twin(self: C, defaults: Any) -> C:

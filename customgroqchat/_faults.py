@@ -80,7 +80,7 @@ def error_from_response(
     code = _text(details.get("code"))
     facts: dict[str, Any] = {
         "status_code": status,
-        "response": response,
+        "response": replace(response, request=request),
         "request": request,
         "body": body,
         "code": code,

@@ -182,10 +182,11 @@ class Groq(GroqClient):
 
     @property
     def timeout(self) -> Any:
-        """Seconds that parts of an attempt may take, or None for any."""
-        found = self._caller.defaults.options.get("timeout", self._parts.config.timeout)
-        connect, read = found if isinstance(found, tuple) else (found, found)
-        return None if connect is read is None else Timeout(read, connect=connect)
+        """Seconds that parts of an attempt may take, as it was told."""
+        if is_given(self._told_timeout):
+            return self._told_timeout
+        connect, read = self._parts.config.timeout
+        return Timeout(read, connect=connect)
 
     @timeout.setter
     def timeout(self, value: Any) -> None:

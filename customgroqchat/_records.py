@@ -77,6 +77,7 @@ class ResponseInfo:
     status_code: int
     headers: Headers = field(default_factory=Headers)
     text: str = ""
+    request: RequestInfo | None = field(default=None, compare=False, repr=False)
 
     @property
     def content(self) -> bytes:

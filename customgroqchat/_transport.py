@@ -279,6 +279,8 @@ class Wire:
         body: bytes | None,
         timeout: Any,
         line: Line,
+        *,
+        is_repeatable: bool = True,
     ) -> Incoming:
         """Send a request and return the answer, whatever its status, once its headers are in.
 
@@ -293,6 +295,8 @@ class Wire:
             body: The body, or None.
             timeout: Seconds (connect, read).
             line: The request's.
+            is_repeatable: Whether it may be sent twice; if not, it gets a new connection, which
+                cannot be a dead one.
 
         Raises:
             APIConnectionError: no answer; APITimeoutError if it was for lack of time.
@@ -305,7 +309,8 @@ class Wire:
                 line.cut("closed")
         handled = sys.exc_info()[1]
         try:
-            response = self._sent(method, url, headers, body, timeout, line)
+            prepared = self._prepared(method, url, headers, body)
+            response = self._sent(prepared, timeout, line, is_repeatable=is_repeatable)
         except FAULTS as fault:
             line.leave()
             raise translated(fault, handled, info, line) from fault
@@ -316,19 +321,17 @@ class Wire:
 
     def _sent(
         self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
+        prepared: requests.PreparedRequest,
         timeout: Any,
         line: Line,
+        *,
+        is_repeatable: bool,
     ) -> Any:
-        verify, proxies = self._route(url)
-        prepared = self._prepared(method, url, headers, body)
+        verify, proxies = self._route(str(prepared.url))
         self._transport.lines.line = line
         line.read_timeout_s = timeout[1]
         try:
-            line.look_for_connection(wants_new=False)
+            line.look_for_connection(wants_new=not is_repeatable)
             # Sent through the adapter: what Session.send adds (cookies, redirects, hooks) is
             # not wanted.
             send = functools.partial(

@@ -284,6 +284,7 @@ class APIClient:
             request.body,
             timeout if isinstance(timeout, tuple) else (timeout, timeout),
             line,
+            is_repeatable=request.is_repeatable,
         )
         if incoming.status >= 300:
             error = self._error_status(request, incoming)

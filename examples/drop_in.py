@@ -52,7 +52,11 @@ def main() -> None:
 
         # What there was not before: the place in the queue, and how long the whole may take.
         urgent = client.chat.completions.create(
-            messages=ask("Is it urgent?"), model=MODEL, priority="high", deadline=30.0
+            messages=ask("Is it urgent?"),
+            model=MODEL,
+            max_completion_tokens=300,
+            priority="high",
+            deadline=30.0,
         )
         print(f"Urgent:  waited {urgent.waited_s:.1f} s, sent {urgent.attempts} time(s)")
 

@@ -8,6 +8,7 @@ from _service import service
 
 from customgroqchat import ChatCompletion, GroqClient, GroqError, accumulate
 
+BRIEF: dict[str, Any] = {"max_completion_tokens": 300}
 RETIRED = "mixtral-8x7b-32768"  # in code that nobody has looked at for a year
 BEST, NEXT, LAST = "openai/gpt-oss-120b", "qwen/qwen3.8-27b", "openai/gpt-oss-20b"
 
@@ -42,14 +43,14 @@ def main() -> None:
     trouble = {"retired": [RETIRED], "on_request": simulated_trouble}
     with service(**trouble) as connection, GroqClient(**connection) as client:
         print("A model that was shut down is replaced by the next one:")
-        show(client.chat_completion(RETIRED, ask("Name a planet."), fallbacks=[LAST]))
+        show(client.chat_completion(RETIRED, ask("Name a planet."), fallbacks=[LAST], **BRIEF))
 
         print("All calls of a copy have its fallbacks; a call may name others, or None:")
         robust = client.with_options(fallbacks=[NEXT, LAST], tag="robust")
-        show(robust.chat.completions.create(model=BEST, messages=ask("Name a moon.")))
+        show(robust.chat.completions.create(model=BEST, messages=ask("Name a moon."), **BRIEF))
 
         print("Streams and futures as well:")
-        with robust.chat_completion(RETIRED, ask("Name a star."), stream=True) as stream:
+        with robust.chat_completion(RETIRED, ask("Name a star."), stream=True, **BRIEF) as stream:
             show(accumulate(stream))
 
         print("If none can be had, the last error says what was tried:")

@@ -36,7 +36,8 @@ def main() -> None:
             print(f"Cost:   {response.usage.input_tokens} + {response.usage.output_tokens} tokens")
 
         print("Stream: ", end="")
-        with client.responses.create(model=MODEL, input="Name a river.", stream=True) as stream:
+        question = "Name a river."
+        with client.responses.create(model=MODEL, input=question, stream=True, **BRIEF) as stream:
             for event in stream:
                 if event.type == "response.output_text.delta":
                     print(event.delta, end="", flush=True)

@@ -15,7 +15,7 @@ from customgroqchat._asking import (
     Defaults,
     asked,
     chat_call,
-    plain_messages,
+    plain_items,
     timeout_of,
 )
 
@@ -156,24 +156,24 @@ def test_a_timeout_may_have_any_form(value: Any, ours: Any) -> None:
 def test_messages_may_be_any_iterable_of_mappings_and_objects() -> None:
     first, second = {"role": "system", "content": "a"}, OrderedDict(role="user", content="b")
     third = Dumps(role="assistant", content=None)
-    assert plain_messages(iter([first, second, third])) == [
+    assert plain_items(iter([first, second, third])) == [
         first,
         second,
         {"role": "assistant", "content": None},
     ]
     assert third.asked == {"exclude_unset": True, "mode": "json"}
-    assert plain_messages((first,)) == [first]
+    assert plain_items((first,)) == [first]
     whole = [first]
-    assert plain_messages(whole) is whole
+    assert plain_items(whole) is whole
 
 
 @pytest.mark.parametrize("value", ["text", b"x", None, 3, {"role": "user"}])
 def test_what_is_no_list_of_messages_is_left_to_who_checks(value: Any) -> None:
-    assert plain_messages(value) is value
+    assert plain_items(value) is value
 
 
 def test_an_item_that_is_nothing_known_is_left_to_who_checks() -> None:
-    assert plain_messages(["x", 3]) == ["x", 3]
+    assert plain_items(["x", 3]) == ["x", 3]
 
 
 def test_a_chats_none_counts_as_not_given_but_for_the_wait() -> None:

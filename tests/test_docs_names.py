@@ -17,6 +17,8 @@ import customgroqchat
 from customgroqchat import Groq, GroqClient, exceptions
 from customgroqchat._fallbacks import Reason
 from customgroqchat.resources import _resource
+from customgroqchat.types.chat.completion_create_params import CompletionCreateParamsBase
+from customgroqchat.types.responses.response_create_params import ResponseCreateParamsBase
 
 PACKAGE = Path(customgroqchat.__file__).parent
 
@@ -100,9 +102,41 @@ def test_every_keyword_of_a_copy_is_named() -> None:
     assert [each for each in keywords if f"``{each}``" not in section] == []
 
 
+# The keywords that no signature names.
+TYPED: dict[str, Any] = {
+    "chat.completions": CompletionCreateParamsBase,
+    "responses": ResponseCreateParamsBase,
+}
+OFFICIAL = {"create", "retrieve", "list", "info", "content", "delete", "cancel"}
+
+
+def keywords_of(resource: str, method: Any) -> set[str]:
+    """Return the keywords of the API that a method takes, by its signature or its TypedDict."""
+    named = [*inspect.signature(method).parameters]
+    is_typed = named[-1] == "parameters"
+    return {*TYPED[resource].__annotations__, "stream"} if is_typed else set(named[:-1])
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_every_keyword_of_a_method_is_named(resource: str) -> None:
+    page = read("docs/official_sdk.rst")
+    section = page[page.index("Methods and their keywords") :]
+    found = re.findall(r"^(``.*``)\n((?: {4}.*\n)+)", section, re.MULTILINE)
+    entries = {
+        path: set(re.findall(r"``(\w+)``", text))
+        for paths, text in found
+        for path in re.findall(r"``([\w.]+)``", paths)
+    }
+    with GroqClient({}, api_key="gsk_one") as client:
+        part = functools.reduce(getattr, resource.split("."), client)
+        methods = {name: getattr(part, name) for name in OFFICIAL & set(dir(part))}
+    wanted = {f"{resource}.{name}": keywords_of(resource, methods[name]) for name in methods}
+    assert {path: entries.get(path) for path in wanted} == wanted
+
+
 def test_every_keyword_of_the_official_constructor_is_explained() -> None:
     page = read("docs/official_sdk.rst")
-    section = page[page.index("The constructor") : page.index("Keywords of a call")]
+    section = page[page.index("The constructor") : page.index("Methods and their keywords")]
     entries = re.findall(r"^``(\w+)``$", section, re.MULTILINE)
     assert entries == [*inspect.signature(Groq).parameters][:-1]
 

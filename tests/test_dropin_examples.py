@@ -126,7 +126,7 @@ def test_all_the_usual_parameters(client: Groq, service: SimulatedGroq) -> None:
 
 def test_parameters_inside_of_parameters(client: Groq, service: SimulatedGroq) -> None:
     client.chat.completions.create(
-        messages=[{"content": "string", "role": "system"}],
+        messages=[{"content": "Be brief.", "role": "system"}],
         model=MODEL,
         compound_custom={},
         search_settings={"country": "france"},
@@ -155,6 +155,30 @@ def test_typed_parameters(client: Groq) -> None:
     assert completion.choices[0].message.role == "assistant"
 
 
+class Dumped:
+    """An object of another library, which says itself what it is."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.fields = fields
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return self.fields
+
+
+def test_parameters_may_be_iterables_and_objects(client: Groq, service: SimulatedGroq) -> None:
+    tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
+    parts = [{"type": "text", "text": "Hello"}]
+    client.chat.completions.create(
+        messages=({"role": "user", "content": iter(parts)} for _ in range(1)),
+        model=MODEL,
+        tools=iter([Dumped(**tool)]),  # type: ignore[arg-type]
+    )
+    sent = service.requests[-1].payload
+    assert sent is not None
+    assert sent["messages"] == [{"role": "user", "content": parts}]
+    assert sent["tools"] == [tool]
+
+
 def test_a_conversation_goes_on_with_the_message_that_was_answered(client: Groq) -> None:
     messages: list[Any] = list(ASKED)
     message = client.chat.completions.create(messages=messages, model=MODEL).choices[0].message
@@ -164,7 +188,7 @@ def test_a_conversation_goes_on_with_the_message_that_was_answered(client: Groq)
 
 def test_embeddings(client: Groq) -> None:
     found = client.embeddings.create(
-        input=["hello world"], model="nomic-embed-text-v1_5", encoding_format="float", user="u"
+        input=["two words"], model="nomic-embed-text-v1_5", encoding_format="float", user="u"
     )
     assert isinstance(found.data[0].embedding[0], float)
 
@@ -223,6 +247,14 @@ def test_a_batch(client: Groq) -> None:
     assert told["custom_id"] == "a"
     assert done.id in [known.id for known in client.batches.list().data]
     assert client.files.delete(file.id).deleted
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_cannot_lead_elsewhere(client: Groq, service: SimulatedGroq, name: str) -> None:
+    for ask in (client.models.retrieve, client.files.delete, client.batches.cancel):
+        with pytest.raises(ValueError, match=r"model|file_id|batch_id|path"):
+            ask(name)
+    assert service.requests == []
 
 
 def test_models(client: Groq) -> None:
@@ -343,6 +375,17 @@ def test_timeouts_of_a_client_and_of_a_call(timeout: Any) -> None:
         assert client.chat.completions.create(messages=ASKED, model=MODEL, timeout=timeout).choices
 
 
+@pytest.mark.parametrize("timeout", [7, 0.5, None, Timeout(60.0, read=5.0, connect=2.0)])
+def test_a_timeout_can_be_read_again(timeout: Any) -> None:
+    with Groq(timeout=timeout) as client:
+        assert client.timeout == timeout
+        assert client.copy().timeout == timeout
+        assert client.copy(timeout=3).timeout == 3
+    with Groq() as client:
+        assert client.timeout == customgroqchat.DEFAULT_TIMEOUT
+        assert isinstance(client.timeout, Timeout)
+
+
 def test_extra_headers_query_and_body(client: Groq, service: SimulatedGroq) -> None:
     client.chat.completions.create(
         messages=ASKED,
@@ -361,14 +404,14 @@ def test_extra_headers_query_and_body(client: Groq, service: SimulatedGroq) -> N
 def test_another_address_and_another_way_there() -> None:
     with json_server(ANSWER) as proxy:
         client = Groq(
-            base_url="http://my.test.server.example.com:8083",
+            base_url="http://gateway.example.com:8083",
             http_client=DefaultHttpxClient(proxy=proxy.url),
         )
         with client:
             client.chat.completions.create(messages=ASKED, model=MODEL)
             again = client.with_options(http_client=DefaultHttpxClient())
             assert again.chat.completions.create(messages=ASKED, model=MODEL).choices
-    assert proxy.heard[0].target.startswith("http://my.test.server.example.com:8083/")
+    assert proxy.heard[0].target.startswith("http://gateway.example.com:8083/")
 
 
 def test_a_client_ends_with_its_block() -> None:
@@ -453,12 +496,12 @@ def test_the_events_with_their_headers(client: Groq) -> None:
 
 def test_a_path_of_ones_own() -> None:
     with json_server({"my": 1}, x_foo="bar") as server, Groq(base_url=server.url) as client:
-        told = client.post("/foo", cast_to=dict[str, object], body={"my_param": True})
+        told = client.post("/foo", cast_to=dict[str, object], body={"wanted": True})
         client.get("/foo?a=1", cast_to=object, options={"params": {"b": [1, 2], "c": None}})
     assert told == {"my": 1}
     posted, got = server.heard
     assert (posted.method, posted.target) == ("POST", "/foo")
-    assert json.loads(posted.body) == {"my_param": True}
+    assert json.loads(posted.body) == {"wanted": True}
     assert got.target == "/foo?a=1&b=1,2"
 
 
@@ -495,7 +538,7 @@ def test_a_form_of_ones_own() -> None:
 def test_a_path_of_ones_own_as_a_response_of_httpx() -> None:
     httpx = pytest.importorskip("httpx")
     with json_server({"my": 1}, x_foo="bar") as server, Groq(base_url=server.url) as client:
-        response = client.post("/foo", cast_to=httpx.Response, body={"my_param": True})
+        response = client.post("/foo", cast_to=httpx.Response, body={"wanted": True})
         url = f"{server.url}/foo"
     assert isinstance(response, httpx.Response)
     assert (response.status_code, response.headers.get("x-foo")) == (200, "bar")
@@ -510,7 +553,7 @@ def test_a_transport_of_httpx_is_no_obstacle() -> None:
             ways = DefaultHttpxClient(
                 proxy=proxy.url, transport=httpx.HTTPTransport(local_address="0.0.0.0"), cert=None
             )
-        with Groq(base_url="http://my.test.server.example.com:8083", http_client=ways) as client:
+        with Groq(base_url="http://gateway.example.com:8083", http_client=ways) as client:
             assert client.chat.completions.create(messages=ASKED, model=MODEL).choices
     assert len(proxy.heard) == 1
 

@@ -27,8 +27,8 @@ PUBLIC = """
     RequestFuture RequestHandler RequestOptions RequestTooLargeError Reservation RetryPolicy
     Scope Stream StreamedAPIResponse StreamedBinaryAPIResponse StructuredOutputException
     TextCompletion Timeout TokenCount TokenCounter TokenLimitExceededException ToolCallException
-    ToolLoopException ToolRun UnprocessableEntityError Usage Wait WaitExplanation __version__
-    accumulate count_request_and_completion_tokens count_tokens_in_message
+    ToolLoopException ToolRun UnprocessableEntityError Usage Wait WaitExplanation __title__
+    __version__ accumulate count_request_and_completion_tokens count_tokens_in_message
     count_tokens_in_messages count_tokens_in_prompt count_tokens_in_request file_from_path
     function_schema not_given omit
 """

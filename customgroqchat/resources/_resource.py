@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, cast
 
@@ -15,6 +16,7 @@ from .._response import (
     StreamedAPIResponse,
     StreamedBinaryAPIResponse,
 )
+from .._types import NOT_GIVEN
 from ..exceptions import InvalidRequestException
 
 if TYPE_CHECKING:
@@ -100,6 +102,27 @@ class Resource:
         return self._caller.direct(
             method, path, self._asked(parameters), self._reply(whole), **more
         )
+
+
+def spelt_out(method: Callable[..., Any], *keywords: Any) -> None:
+    """Have a method's signature name its keywords, for tools that bind arguments by it.
+
+    Args:
+        method: It takes them as ``**parameters``.
+        *keywords: What it takes: classes of ``TypedDict``.
+    """
+    own = inspect.signature(method)
+    named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    known = {one.name for one in named}
+    more = dict.fromkeys(name for each in keywords for name in each.__annotations__)
+    named += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=NOT_GIVEN)
+        for name in more
+        if name not in known
+    ]
+    method.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*named, inspect.Parameter("extra", inspect.Parameter.VAR_KEYWORD)]
+    )
 
 
 def check_keywords(keywords: Mapping[str, Any]) -> None:

@@ -9,8 +9,9 @@ from .._endpoints import RESPONSES
 from .._responses_collector import ResponsesCollector
 from ..streaming import Stream
 from ..types.responses.response import Response, ResponseUsage
+from ..types.responses.response_create_params import ResponseCreateParams
 from ..types.responses.response_stream_event import ResponseStreamEvent
-from ._resource import PacedOptions, Resource, lazy, raw
+from ._resource import PacedOptions, Resource, lazy, raw, spelt_out
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -67,6 +68,9 @@ class Responses(Resource):
     def with_streaming_response(self) -> ResponsesWithStreamingResponse:
         """The same, with answers that are read when they are asked for."""
         return ResponsesWithStreamingResponse(self)
+
+
+spelt_out(Responses.create, ResponseCreateParams, PacedOptions)
 
 
 class ResponsesWithRawResponse:

@@ -11,7 +11,8 @@ from ..._endpoints import CHAT
 from ...streaming import Stream
 from ...types.chat.chat_completion import ChatCompletion
 from ...types.chat.chat_completion_chunk import ChatCompletionChunk
-from .._resource import PacedOptions, Resource, lazy, raw
+from ...types.chat.completion_create_params import CompletionCreateParams
+from .._resource import PacedOptions, Resource, lazy, raw, spelt_out
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -110,6 +111,9 @@ class Completions(Resource):
     def with_streaming_response(self) -> CompletionsWithStreamingResponse:
         """The same, with answers that are read when they are asked for."""
         return CompletionsWithStreamingResponse(self)
+
+
+spelt_out(Completions.create, CompletionCreateParams, PacedOptions)
 
 
 class CompletionsWithRawResponse:
