@@ -102,7 +102,7 @@ def test_every_keyword_of_a_copy_is_named() -> None:
     assert [each for each in keywords if f"``{each}``" not in section] == []
 
 
-# The keywords that no signature names.
+# Methods whose keywords stand in a TypedDict.
 TYPED: dict[str, Any] = {
     "chat.completions": CompletionCreateParamsBase,
     "responses": ResponseCreateParamsBase,
@@ -111,10 +111,11 @@ OFFICIAL = {"create", "retrieve", "list", "info", "content", "delete", "cancel"}
 
 
 def keywords_of(resource: str, method: Any) -> set[str]:
-    """Return the keywords of the API that a method takes, by its signature or its TypedDict."""
-    named = [*inspect.signature(method).parameters]
-    is_typed = named[-1] == "parameters"
-    return {*TYPED[resource].__annotations__, "stream"} if is_typed else set(named[:-1])
+    """Return the keywords of the API that a method takes, by its TypedDict or its signature."""
+    if resource in TYPED:
+        return {*TYPED[resource].__annotations__, "stream"}
+    named = inspect.signature(method).parameters.values()
+    return {each.name for each in named if each.kind is not each.VAR_KEYWORD}
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
