@@ -21,6 +21,10 @@ from ._responses_collector import ResponsesCollector
 from ._validation import check_chat_payload
 
 
+def _as_it_is(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    return payload
+
+
 class Endpoint(NamedTuple):
     """One path of the API.
 
@@ -34,6 +38,7 @@ class Endpoint(NamedTuple):
             ``"audio"`` (seconds of it).
         accept: The media type of its answers.
         collector: Puts the events of its streams together.
+        counted: Returns the payload as it is to be counted.
     """
 
     path: str
@@ -44,6 +49,7 @@ class Endpoint(NamedTuple):
     unit: str = "tokens"
     accept: str = "application/json"
     collector: Callable[[], Collects] = Collector
+    counted: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _as_it_is
 
     def cap(self, payload: Mapping[str, Any]) -> int | None:
         """Return the most tokens that the answer may have; None if the payload does not say."""
@@ -58,6 +64,12 @@ def _is_object(data: Any) -> bool:
 
 def _is_embeddings(data: Any) -> bool:
     return isinstance(data, dict) and isinstance(data.get("data"), list)
+
+
+def _as_texts(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a payload with a list of texts, which nobody takes for what a model is to answer."""
+    texts = payload["input"]
+    return {**payload, "input": [texts] if isinstance(texts, str) else texts}
 
 
 def _usage_of_response(data: Any) -> Usage | None:
@@ -93,7 +105,13 @@ RESPONSES = Endpoint(
     caps=("max_output_tokens",),
     collector=ResponsesCollector,
 )
-EMBEDDINGS = Endpoint("/embeddings", check_embedding_payload, _is_embeddings, _usage_of_embeddings)
+EMBEDDINGS = Endpoint(
+    "/embeddings",
+    check_embedding_payload,
+    _is_embeddings,
+    _usage_of_embeddings,
+    counted=_as_texts,
+)
 SPEECH = Endpoint(
     "/audio/speech",
     check_speech_payload,

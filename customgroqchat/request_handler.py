@@ -277,7 +277,7 @@ class RequestHandler:
             return None, Demand(0, 0, tag=tag, audio_s=self._audio_s(upload, scope))
         if endpoint.unit == "characters":
             return None, Demand(len(payload["input"]), 0, tag=tag)
-        count = self._counter.count_request(payload)
+        count = self._counter.count_request(endpoint.counted(payload))
         at_least = math.floor(count * (1.0 - count.margin))
         return count, Demand(count.upper, endpoint.cap(payload), at_least, tag)
 

@@ -359,8 +359,9 @@ def test_speech_that_is_refused_is_an_error_also_while_it_is_streamed(
 ) -> None:
     with RawServer(says(refusal("no"), 429, retry_after="1000")) as server:
         client = quick(make_client, server.url, max_retries=0)
-        with pytest.raises(RateLimitError):
-            BY_NAME["audio.speech.create"].call(client)
         context = BY_NAME["audio.speech.create"].call(client, "with_streaming_response")
         with pytest.raises(RateLimitError):
             context.__enter__()
+        with pytest.raises(RateLimitExceededException):  # which is known by now
+            BY_NAME["audio.speech.create"].call(client)
+        assert len(server.heard) == 1
