@@ -65,7 +65,7 @@ def test_a_model_of_ones_own_can_be_deleted(
 def test_every_account_is_asked_and_each_model_told_once(make_client: MakeClient) -> None:
     with RawServer(listed(MODEL)) as first, RawServer(listed(OTHER, MODEL)) as second:
         blocks = {
-            "defaults": {"groq_api_key": KEY, "base_url": first.url},
+            "defaults": {"api_key": KEY, "base_url": first.url},
             "a": {"base_url": second.url, "api_key": "gsk_other"},
             "b": {"base_url": second.url, "api_key": "gsk_other"},
             "c": {},
