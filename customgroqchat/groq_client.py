@@ -175,7 +175,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         temperature: float | None = None,
         max_tokens: int | None = None,
         max_completion_tokens: Cap = None,
-        priority: Priority = "normal",
+        priority: Priority | NotGiven = NOT_GIVEN,
         max_wait: float | NotGiven | None = NOT_GIVEN,
         deadline: float | None = None,
         timeout: Timeout = None,
@@ -192,7 +192,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         temperature: float | None = None,
         max_tokens: int | None = None,
         max_completion_tokens: Cap = None,
-        priority: Priority = "normal",
+        priority: Priority | NotGiven = NOT_GIVEN,
         max_wait: float | NotGiven | None = NOT_GIVEN,
         deadline: float | None = None,
         timeout: Timeout = None,
@@ -215,7 +215,8 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
                 all of them against the limits until it knows better: a tight cap passes sooner.
                 ``"auto"`` fits it to what the limits can let pass; the answer then says in
                 ``x_customgroqchat`` what it was and why.
-            priority: ``"high"``, ``"normal"``, ``"low"``, or an integer; smaller is sooner.
+            priority: ``"high"``, ``"normal"`` (the default), ``"low"``, or an integer; smaller is
+                sooner.
             max_wait: Seconds that the request may wait before it is sent; None for as long as it
                 takes, 0 for not at all. The configured one (600) if left out.
             deadline: Seconds from now in which the call shall have ended, waiting and sending
@@ -270,7 +271,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         temperature: float | None = None,
         max_tokens: int | None = None,
         max_completion_tokens: Cap = None,
-        priority: Priority = "normal",
+        priority: Priority | NotGiven = NOT_GIVEN,
         max_wait: float | NotGiven | None = NOT_GIVEN,
         deadline: float | None = None,
         timeout: Timeout = None,
@@ -287,7 +288,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         temperature: float | None = None,
         max_tokens: int | None = None,
         max_completion_tokens: Cap = None,
-        priority: Priority = "normal",
+        priority: Priority | NotGiven = NOT_GIVEN,
         max_wait: float | NotGiven | None = NOT_GIVEN,
         deadline: float | None = None,
         timeout: Timeout = None,
@@ -330,7 +331,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         model_name: str,
         messages: Messages,
         *,
-        priority: Priority = "normal",
+        priority: Priority | NotGiven = NOT_GIVEN,
         max_wait: float | NotGiven | None = NOT_GIVEN,
         deadline: float | None = None,
         timeout: Timeout = None,

@@ -243,14 +243,17 @@ def parts_of(heard: Heard) -> list[Part]:
 
 
 def parse_form(content_type: str, body: bytes) -> list[Part]:
-    message = BytesParser().parsebytes(b"content-type: %s\r\n\r\n%s" % (content_type.encode(), body))
+    message = BytesParser().parsebytes(
+        b"content-type: %s\r\n\r\n%s" % (content_type.encode(), body)
+    )
     return [_part(part) for part in message.get_payload()]  # type: ignore[union-attr]
 
 
 def _part(part: Message) -> Part:
     name = part.get_param("name", header="content-disposition")
     content = part.get_payload(decode=True)
-    assert isinstance(name, str) and isinstance(content, bytes)
+    assert isinstance(name, str)
+    assert isinstance(content, bytes)
     headers = {key.lower(): value for key, value in part.items()}
     return Part(name, content, part.get_filename(), headers)
 

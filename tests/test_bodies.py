@@ -157,6 +157,19 @@ def test_what_nobody_has_any_more_is_dropped(begun: bool) -> None:
     assert [end.way for end in feed.ends] == ["drop"]
 
 
+def test_the_end_of_the_program_settles_nothing() -> None:
+    _, body = scripted(*ENDED)
+    assert body._finalizer.atexit is False
+
+
+def test_what_has_ended_is_not_dropped_as_well() -> None:
+    feed, body = scripted(*ENDED)
+    body._state.has_ended = True
+    body._state.drop()
+    assert feed.ends == []
+    del body
+
+
 def test_who_closes_while_another_thread_reads_cuts_it() -> None:
     def wait() -> bytes:
         assert feed.was_cut.wait(10)
@@ -185,7 +198,8 @@ def test_closing_closes_the_stream_that_reads_it() -> None:
     stream = body.read_by(Stream.of_chat)
     next(stream)
     body.close()
-    assert stream.closed and body.is_closed
+    assert stream.closed
+    assert body.is_closed
     assert [end.way for end in feed.ends] == ["leave"]
 
 

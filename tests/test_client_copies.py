@@ -60,7 +60,8 @@ def test_closing_a_copy_closes_nothing_and_closing_the_first_closes_all(
         with client.copy() as twin:
             CREATE.call(twin)
         twin.close()
-        assert not twin.is_closed() and not client.is_closed()
+        assert not twin.is_closed()
+        assert not client.is_closed()
         assert CREATE.call(client).choices
         assert CREATE.call(twin).choices
         client.close()
@@ -91,7 +92,8 @@ def test_another_key_has_other_limits(
     assert [record.key for record in simulator.requests] == [KEY, "gsk_other"]
     list(twin.models.list().data)
     assert simulator.requests[-1].key == "gsk_other"
-    assert "gsk_other" not in repr(twin) and "gsk_other" not in repr(vars(twin))
+    assert "gsk_other" not in repr(twin)
+    assert "gsk_other" not in repr(vars(twin))
 
 
 @pytest.mark.parametrize("end", ["", "/", "/openai/v1", "/openai/v1/"])

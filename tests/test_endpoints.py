@@ -147,7 +147,8 @@ def test_cached_tokens_of_a_response_are_known() -> None:
     details = {"cached_tokens": 64}
     answer = {"usage": {"input_tokens": 70, "output_tokens": 5, "input_tokens_details": details}}
     usage = RESPONSES.usage_of(answer)
-    assert usage is not None and usage.cached == 64
+    assert usage is not None
+    assert usage.cached == 64
 
 
 @pytest.mark.parametrize("endpoint", [CHAT, RESPONSES, EMBEDDINGS])
@@ -165,7 +166,8 @@ def test_what_is_no_object_is_no_answer(endpoint: Endpoint, data: Any) -> None:
 def test_embeddings_have_data() -> None:
     assert not EMBEDDINGS.is_answer({})
     assert not EMBEDDINGS.is_answer({"data": None})
-    assert RESPONSES.is_answer({}) and TRANSCRIPTIONS.is_answer({})
+    assert RESPONSES.is_answer({})
+    assert TRANSCRIPTIONS.is_answer({})
 
 
 @pytest.mark.parametrize(

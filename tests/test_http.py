@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import pickle
 from typing import Any
 
@@ -136,5 +137,7 @@ def test_a_body_that_is_no_text_is_shown_as_far_as_can_be() -> None:
     response = HTTPResponse(200, {}, content=b"a\xffb")
     assert response.text == "a\N{REPLACEMENT CHARACTER}b"
     assert response.request_id is None
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(UnicodeDecodeError):
         response.json()
+    with pytest.raises(json.JSONDecodeError):
+        HTTPResponse(200, {}, content=b"<html>").json()

@@ -14,7 +14,7 @@ from customgroqchat._multipart import Attachment, attachment, form
 
 
 def parts(fields: dict[str, Any], **files: Attachment) -> list[Part]:
-    upload = form(fields, files)
+    upload = form(fields, files.items())
     return parse_form(upload.content_type, upload.body)
 
 
@@ -142,4 +142,11 @@ def test_what_is_nothing_is_no_field(nothing: Any) -> None:
 
 
 def test_every_form_has_a_boundary_of_its_own() -> None:
-    assert form({"a": "1"}, {}).content_type != form({"a": "1"}, {}).content_type
+    assert form({"a": "1"}, []).content_type != form({"a": "1"}, []).content_type
+
+
+def test_a_field_may_have_several_files() -> None:
+    files = [("f", Attachment("a", b"1", "x/y")), ("f", Attachment("b", b"2", "x/y"))]
+    upload = form({}, files)
+    found = parse_form(upload.content_type, upload.body)
+    assert [(part.name, part.filename) for part in found] == [("f", "a"), ("f", "b")]

@@ -38,6 +38,7 @@ from customgroqchat import (
     CapacityExceededError,
     ClientClosedException,
     ConflictError,
+    GroqClient,
     InternalServerError,
     InvalidRequestException,
     NotFoundError,
@@ -64,6 +65,15 @@ BY_STATUS = {
     503: InternalServerError,
 }
 of_all = pytest.mark.parametrize("way", WAYS, ids=str)
+
+
+def parsed(way: Way, client: GroqClient, form: str, **more: Any) -> Any:
+    """What a method answers, in whatever form it is asked."""
+    answer = way.call(client, form, **more)
+    if form == "with_streaming_response":
+        with answer as response:
+            return response.parse()
+    return answer.parse() if form else answer
 
 
 # --- on the wire -------------------------------------------------------------------------------
@@ -181,8 +191,7 @@ def test_a_path_has_no_empty_segment(
 ) -> None:
     client = make_client(f"http://127.0.0.1:{unused_port()}")
     with pytest.raises(InvalidRequestException) as caught:
-        answer = way.call(client, form, **{name: value})
-        answer.__enter__()
+        parsed(way, client, form, **{name: value})
     assert caught.value.field == name
     assert f"Expected a non-empty value for `{name}`" in str(caught.value)
 
@@ -212,7 +221,8 @@ def test_every_refusal_has_its_class(make_client: MakeClient, way: Way) -> None:
             assert (error.status_code, error.code) == (status, f"code_{status}")
             assert (error.request_id, error.attempts) == (f"req_{status}", 1)
             assert "It is so" in str(error)
-            assert error.request is not None and error.request.method == way.method
+            assert error.request is not None
+            assert error.request.method == way.method
     assert len(server.heard) == len(BY_STATUS)
 
 
@@ -282,9 +292,9 @@ def test_without_a_timeout_nobody_gives_up(make_client: MakeClient, name: str) -
         assert wire is not None
         send = wire.open
 
-        def noted(*arguments: Any) -> Any:
+        def noted(*arguments: Any, **more: Any) -> Any:
             seen.append(arguments[4])
-            return send(*arguments)
+            return send(*arguments, **more)
 
         wire.open = noted  # type: ignore[method-assign]
         way.call(client, timeout=None)
@@ -338,18 +348,22 @@ def test_wrong_options_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("way", JSON_WAYS, ids=str)
-@pytest.mark.parametrize("form", ["", "with_raw_response"])
-def test_what_is_no_json_is_no_answer(make_client: MakeClient, way: Way, form: str) -> None:
-    with RawServer(says(b"<html>Sign in</html>", content_type="text/html")) as server:
+def test_what_is_no_json_is_no_answer(make_client: MakeClient, way: Way) -> None:
+    page = b"<html>Sign in</html>"
+    with RawServer(says(page, content_type="text/html")) as server:
         client = quick(make_client, server.url, max_retries=0)
         with pytest.raises(APIResponseValidationError) as caught:
-            way.call(client, form)
-    assert "Sign in" in str(caught.value)
-    assert caught.value.status_code == 200
+            way.call(client)
+        assert "Sign in" in str(caught.value)
+        assert caught.value.status_code == 200
+        raw = way.call(client, "with_raw_response")
+        assert raw.read() == page  # who wants it raw gets what came
+        with pytest.raises(APIResponseValidationError):
+            raw.parse()
 
 
 @pytest.mark.parametrize("way", JSON_WAYS, ids=str)
-@pytest.mark.parametrize("body", [b"[1, 2]", b'"x"', b"null", b"3"])
+@pytest.mark.parametrize("body", [b"[1, 2]", b"null"])
 @pytest.mark.parametrize("form", ["", "with_raw_response", "with_streaming_response"])
 def test_what_is_no_object_is_no_answer(
     make_client: MakeClient, way: Way, body: bytes, form: str
@@ -357,13 +371,7 @@ def test_what_is_no_object_is_no_answer(
     with RawServer(says(body, content_type="application/json")) as server:
         client = quick(make_client, server.url, max_retries=0)
         with pytest.raises(APIResponseValidationError):
-            if form == "with_streaming_response":
-                with way.call(client, form) as response:
-                    response.parse()
-            elif form:
-                way.call(client, form).parse()
-            else:
-                way.call(client)
+            parsed(way, client, form)
 
 
 @of_all
@@ -398,4 +406,5 @@ def test_paced_methods_take_all_options_of_the_queue(make_client: MakeClient, wa
         )
         heard = only(server)
     assert called == [answer]
-    assert b"priority" not in heard.body and b"deadline" not in heard.body
+    assert b"priority" not in heard.body
+    assert b"deadline" not in heard.body

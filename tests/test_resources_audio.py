@@ -180,7 +180,8 @@ def test_a_transcription_may_be_json_text_or_verbose(all_models: GroqClient) -> 
     plain = create(model=WHISPER, file=wav())
     assert type(plain) is Transcription
     assert plain.text.startswith(" ")
-    assert plain.request_id and plain.attempts == 1
+    assert plain.request_id
+    assert plain.attempts == 1
     text: Any = create(model=WHISPER, file=wav(), response_format="text")
     assert type(text) is str
     assert text.strip() == plain.text.strip()
@@ -191,7 +192,8 @@ def test_a_transcription_may_be_json_text_or_verbose(all_models: GroqClient) -> 
         timestamp_granularities=["word", "segment"],
     )
     assert verbose.duration == pytest.approx(2.0)
-    assert verbose["words"] and verbose["segments"]
+    assert verbose["words"]
+    assert verbose["segments"]
 
 
 def test_a_translation_may_be_json_or_text(all_models: GroqClient) -> None:
@@ -246,9 +248,7 @@ def test_seconds_are_set_aside_while_it_is_on_its_way(
 ) -> None:
     client = make_client(groq_simulator.url, {WHISPER: LIMITS["w"]}, share_limits=False)
     with groq_simulator.hold() as gate:
-        asked = in_thread(
-            client.audio.transcriptions.create, model=WHISPER, file=wav(100.0)
-        )
+        asked = in_thread(client.audio.transcriptions.create, model=WHISPER, file=wav(100.0))
         assert gate.wait_until_held(1)
         assert left(client, "ASH", WHISPER) == pytest.approx(7_100, abs=2)
     assert asked.result(10).rate_limits["ASH"].limit == 7_200
@@ -286,9 +286,7 @@ def test_a_refusal_for_seconds_is_understood(
         client.audio.transcriptions.create(model=WHISPER, file=wav(30.0), max_retries=0)
     assert (caught.value.dimension, caught.value.limit) == ("ASH", 7_200)
     with pytest.raises((RequestTooLargeError, TokenLimitExceededException)):
-        client.audio.transcriptions.create(
-            model=WHISPER, file=wav(7_300.0, rate=10), max_retries=0
-        )
+        client.audio.transcriptions.create(model=WHISPER, file=wav(7_300.0, rate=10), max_retries=0)
 
 
 # --- speech ------------------------------------------------------------------------------------
@@ -335,7 +333,8 @@ def test_speech_is_sound(all_models: GroqClient) -> None:
     assert said.headers["content-type"] == "audio/wav"
     assert said.parse() == said.content
     assert b"".join(said.iter_bytes(100)) == said.content
-    assert said.request_id and said.attempts == 1
+    assert said.request_id
+    assert said.attempts == 1
 
 
 def test_speech_takes_its_characters(make_client: MakeClient) -> None:

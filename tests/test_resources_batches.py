@@ -60,7 +60,8 @@ def test_the_life_of_a_batch(client: GroqClient, simulator: SimulatedGroq) -> No
         statuses.append(client.batches.retrieve(made.id).status)
     assert statuses == ["validating", "in_progress", "finalizing", "completed"]
     done = client.batches.retrieve(made.id)
-    assert done.request_counts is not None and done.request_counts.completed == 2
+    assert done.request_counts is not None
+    assert done.request_counts.completed == 2
     output = client.files.content(done.output_file_id or "").text()
     assert sorted(json.loads(row)["custom_id"] for row in output.splitlines()) == ["1", "2"]
     found = client.batches.list()
@@ -171,7 +172,11 @@ def test_all_pages_can_be_gone_through(make_client: MakeClient) -> None:
         assert len(server.heard) == 1
         assert ids(batches) == ["b", "c"]
         queries = [dict(query_of(heard)) for heard in server.heard]
-    assert queries == [{"limit": "2"}, {"limit": "2", "cursor": "c1"}, {"limit": "2", "cursor": "c2"}]
+    assert queries == [
+        {"limit": "2"},
+        {"limit": "2", "cursor": "c1"},
+        {"limit": "2", "cursor": "c2"},
+    ]
     assert {heard.headers["x-a"] for heard in server.heard} == {"1"}
 
 

@@ -182,7 +182,8 @@ def test_an_answer_knows_how_it_came_about(client: GroqClient, simulator: Simula
     assert answer.rate_limits == {} or answer.rate_limits
     assert answer.fallbacks == ()
     assert set(answer) == set(json.loads(answer.to_json()))
-    assert "request_id" not in answer and "headers" not in answer
+    assert "request_id" not in answer
+    assert "headers" not in answer
 
 
 def test_create_streams(client: GroqClient, simulator: SimulatedGroq) -> None:
@@ -191,7 +192,8 @@ def test_create_streams(client: GroqClient, simulator: SimulatedGroq) -> None:
     ) as stream:
         chunks = list(stream)
     assert all(type(chunk) is ChatCompletionChunk for chunk in chunks)
-    assert chunks[-1].choices == [] and chunks[-1].usage is not None
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage is not None
     assert stream.request_id == simulator.requests[0].request_id
     assert simulator.requests[0].headers["accept"] == "text/event-stream"
     assert simulator.requests[0].payload is not None

@@ -34,9 +34,7 @@ def test_parameters_go_on_the_wire_as_they_are(make_client: MakeClient) -> None:
             "user": "u",
         }
         for nothing in (NOT_GIVEN, omit, *FOREIGN):
-            client.embeddings.create(
-                input="a", model="e", encoding_format=nothing, user=nothing
-            )
+            client.embeddings.create(input="a", model="e", encoding_format=nothing, user=nothing)
         client.embeddings.create(input="a", model="e", user=None)
         *others, last = map(body_of, server.heard[1:])
     assert others == [{"input": "a", "model": "e"}] * 4

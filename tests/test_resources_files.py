@@ -43,7 +43,12 @@ def test_the_life_of_a_file(client: GroqClient, simulator: SimulatedGroq) -> Non
 def test_an_upload_is_a_form(make_client: MakeClient, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(LINE)
-    forms: list[Any] = [LINE, path, io.BytesIO(LINE), ("a.jsonl", LINE, "application/x", {"X": "1"})]
+    forms: list[Any] = [
+        LINE,
+        path,
+        io.BytesIO(LINE),
+        ("a.jsonl", LINE, "application/x", {"X": "1"}),
+    ]
     with RawServer(says(FILE)) as server, path.open("rb") as opened:
         client = quick(make_client, server.url)
         for file in [*forms, opened]:
@@ -53,7 +58,13 @@ def test_an_upload_is_a_form(make_client: MakeClient, tmp_path: Path) -> None:
         files = [part for heard in server.heard for part in parts_of(heard) if part.filename]
     assert {file.content for file in files} == {LINE}
     assert {file.name for file in files} == {"file"}
-    assert [file.filename for file in files] == ["upload", "a.jsonl", "upload", "a.jsonl", "a.jsonl"]
+    assert [file.filename for file in files] == [
+        "upload",
+        "a.jsonl",
+        "upload",
+        "a.jsonl",
+        "a.jsonl",
+    ]
     assert (files[3].headers["content-type"], files[3].headers["x"]) == ("application/x", "1")
 
 
@@ -75,9 +86,7 @@ def test_an_upload_is_sent_again_as_a_whole(make_client: MakeClient) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "application/json", "text/plain"])
-def test_content_is_bytes_whatever_the_service_calls_it(
-    make_client: MakeClient, kind: str
-) -> None:
+def test_content_is_bytes_whatever_the_service_calls_it(make_client: MakeClient, kind: str) -> None:
     with RawServer(says(b'{"a": ', content_type=kind)) as server:
         client = quick(make_client, server.url)
         assert client.files.content("f").read() == b'{"a": '

@@ -104,9 +104,7 @@ def test_what_is_wrong_is_named_and_not_sent(
         assert server.heard == []
 
 
-def test_an_answer_says_its_text(
-    groq_simulator_factory: Simulate, make_client: MakeClient
-) -> None:
+def test_an_answer_says_its_text(groq_simulator_factory: Simulate, make_client: MakeClient) -> None:
     simulator, client = limited(groq_simulator_factory, make_client)
     simulator.answer_next("Hello there!")
     answer = client.responses.create(model="m", input="Hello", max_output_tokens=4_000)

@@ -44,7 +44,8 @@ def test_the_last_event_has_the_whole_answer_and_the_usage(last: str) -> None:
     begun = {"type": "response.created", "response": {"id": "resp_1", "usage": None}}
     ended = {"type": f"response.{last}", "response": RESPONSE}
     collector = collected(begun, says("Hello!"))
-    assert not collector.finished and collector.usage is None
+    assert not collector.finished
+    assert collector.usage is None
     collector.add(ended)
     assert collector.finished
     assert collector.usage == RESPONSE["usage"]

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Literal, cast
 from .._asking import mapping
 from .._batch_start import Service
 from .._caller import Form
+from .._faults import invalid_answer
 from .._http import Repeated
+from .._records import Headers, ResponseInfo
 from .._runs_batches import RunsBatches
+from .._text import shown
 from .._types import NOT_GIVEN, NotGiven, Omit, given
 from .._validation import encoded, is_list
 from ..types.batch import Batch, BatchListResponse
@@ -114,7 +117,7 @@ class Batches(Resource, RunsBatches):
             cursor: str | None = None
             while True:
                 page = self.list(cursor=cursor, id=some, **options)
-                yield from page.data or ()
+                yield from _batches_of(page)
                 found = page.paging.next_cursor if page.paging else None
                 if not isinstance(found, str) or not found or found == cursor:
                     break
@@ -134,6 +137,14 @@ class Batches(Resource, RunsBatches):
     def with_streaming_response(self) -> BatchesWithStreamingResponse:
         """The same, with answers that are read when they are asked for."""
         return BatchesWithStreamingResponse(self)
+
+
+def _batches_of(page: BatchListResponse) -> Sequence[Batch]:
+    data: object = page.data or []
+    if not (isinstance(data, list) and all(isinstance(batch, Batch) for batch in data)):
+        response = ResponseInfo(200, Headers(page.headers), shown(page))
+        raise invalid_answer("the answer is no page of batches", response, None)
+    return data
 
 
 class BatchesWithRawResponse:
