@@ -12,7 +12,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from ._objects import APIObject, RateLimit
+from ._came_about import RateLimit
+from ._objects import APIObject
 from ._objects import APIObject as BaseModel
 from ._options import RequestOptions
 from ._records import Attempt

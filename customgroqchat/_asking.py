@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from ._futures import Callback
 from ._http import layered, query_string
 from ._options import RequestOptions
 from ._ordering import priority_level
+from ._records import Undisclosed
 from ._types import Timeout, given, is_given
 from ._validation import (
     chat_payload,
@@ -20,6 +22,9 @@ from ._validation import (
     check_timeout,
     refuse,
 )
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_TEXT = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 #: Keywords that are meant for this client; the others are sent.
 OPTIONS = (
@@ -70,6 +75,9 @@ class Defaults(NamedTuple):
     headers: Mapping[str, object] = {}
     query: Mapping[str, object] = {}
 
+    def __repr__(self) -> str:
+        return f"Defaults({sorted(self.options)})"  # there may be a key in it, or in headers
+
 
 NO_DEFAULTS = Defaults()
 
@@ -97,7 +105,7 @@ def asked(
         if name in payload:
             payload[name] = plain_items(payload[name])
     payload |= given(mapping("extra_body", wishes.pop("extra_body", None)))
-    wishes = {"max_wait": longest_wait_s, **defaults.options, **wishes}
+    wishes = Undisclosed({"max_wait": longest_wait_s, **defaults.options, **wishes})
     return Call(payload, _options(wishes, defaults), callback)
 
 
@@ -125,7 +133,8 @@ def chat_call(
 
 
 def _options(wishes: dict[str, Any], defaults: Defaults) -> RequestOptions:
-    headers = layered(defaults.headers, _headers(wishes.pop("extra_headers", None)))
+    extra = headers_of("extra_headers", wishes.pop("extra_headers", None))
+    headers = Undisclosed(layered(defaults.headers, extra))
     query = {**defaults.query, **mapping("extra_query", wishes.pop("extra_query", None))}
     if "timeout" in wishes:
         wishes["timeout"] = timeout_of(wishes["timeout"])
@@ -190,9 +199,12 @@ def mapping(name: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _headers(value: Any) -> Mapping[str, Any]:
-    for name, text in mapping("extra_headers", value).items():
-        whole = f"{name}{text}" if isinstance(text, str) else str(name)
-        if is_given(text) and (not isinstance(text, str) or not whole.isprintable()):
-            refuse(f"extra_headers.{name}", text, "give a text in one line, or omit")
+def headers_of(field: str, value: Any) -> Mapping[str, Any]:
+    """Return headers that HTTP can carry, or nothing. Raises InvalidRequestException for others."""
+    for name, text in mapping(field, value).items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            refuse(field, name, "give names of headers: letters, digits and hyphens")
+        if is_given(text) and not (isinstance(text, str) and _HEADER_TEXT.fullmatch(text)):
+            # What it says may be a key.
+            refuse(f"{field}.{name}", "...", "give a text in one line, of Latin-1, or omit")
     return value or {}

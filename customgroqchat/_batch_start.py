@@ -142,7 +142,7 @@ def _found(service: Service, input_file_id: str) -> Batch | None:
     """Return the batch of a file, after its creation was not confirmed."""
     with contextlib.suppress(GroqError):
         for batch in service.batches.list().data or ():
-            if batch["input_file_id"] == input_file_id:
+            if batch.get("input_file_id") == input_file_id:
                 return Batch.wrap(batch)
     return None
 

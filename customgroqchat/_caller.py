@@ -276,7 +276,9 @@ class Caller:
             request=self._api.described(request),
             elapsed_s=history[-1].took_s,
         )
-        return reply.response_class(response, DirectBody(incoming), lambda r: r.read(), facts)
+        return reply.response_class(
+            response, DirectBody(incoming, self._api.max_response_bytes), lambda r: r.read(), facts
+        )
 
     def _facts(self, headers: Mapping[str, str], history: Any, request: APIRequest) -> AnswerFacts:
         told = headers if isinstance(headers, Headers) else Headers(headers)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._fallbacks import FallbackStep, step_of
 from ._response import with_fallbacks
-from .exceptions import GroqError, RequestCancelledException
+from .exceptions import GroqError
 
 if TYPE_CHECKING:
     from ._asking import Call
@@ -107,10 +107,11 @@ class ChainFuture(Future[Any]):
     def __init__(self, chain: Chain) -> None:
         super().__init__()
         self._chain = chain
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the next three
         self._inner: Any = None
         self._is_cancelled = False
-        self._go_on(raises=True)
+        self._has_outcome = False
+        self._follow(chain.begin())
 
     @property
     def request_id(self) -> int:
@@ -125,9 +126,13 @@ class ChainFuture(Future[Any]):
     def cancel(self) -> bool:
         """Cancel the request unless it has ended; return whether it is cancelled now."""
         with self._lock:
-            self._is_cancelled = not self.done()
+            if self._has_outcome:
+                return self.cancelled()
+            self._is_cancelled = True
             inner = self._inner
-        return bool(inner.cancel()) or self.cancelled()
+        if not inner.cancel():  # it has ended, and the next one is not there yet
+            self._end_cancelled(None)
+        return True
 
     def abandon(self) -> None:
         """Cancel it as soon as may be, even from within the garbage collector."""
@@ -153,33 +158,46 @@ class ChainFuture(Future[Any]):
         while not self.done() and self._inner._after_driving(timeout) == 0.0:
             pass
 
-    def _go_on(self, *, raises: bool = False) -> None:
-        try:
-            with self._lock:
-                if self._is_cancelled:
-                    raise RequestCancelledException("The request was cancelled.")
-                self._inner = inner = self._chain.begin()
-        except BaseException as error:
-            if raises:
-                raise
-            self.set_exception(error)
-            return
+    def _follow(self, inner: Future[Any]) -> None:
+        with self._lock:
+            self._inner = inner
+            is_cancelled = self._is_cancelled
         inner.add_done_callback(self._ended)
+        if is_cancelled:
+            inner.cancel()
 
     def _ended(self, inner: Future[Any]) -> None:
         if inner.cancelled():
-            self.cancelled_by = getattr(inner, "cancelled_by", None)
-            super().cancel()
-            self.set_running_or_notify_cancel()
+            self._end_cancelled(getattr(inner, "cancelled_by", None))
             return
         error = inner.exception()
         if error is None:
-            self.set_result(self._chain.noted(inner.result()))
+            self._end(lambda: self.set_result(self._chain.noted(inner.result())))
+        elif self._is_cancelled or not self._chain.goes_on(error):
+            self._end(lambda: self.set_exception(error))
         else:
-            self._ended_with(error)
-
-    def _ended_with(self, error: BaseException) -> None:
-        if self._chain.goes_on(error):
             self._go_on()
-        else:
-            self.set_exception(error)
+
+    def _go_on(self) -> None:
+        try:
+            inner = self._chain.begin()  # which may wait for room in the queue
+        except BaseException as error:
+            refused = error
+            self._end(lambda: self.set_exception(refused))
+            return
+        self._follow(inner)
+
+    def _end_cancelled(self, told: BaseException | None) -> None:
+        def end() -> None:
+            self.cancelled_by = told
+            super(ChainFuture, self).cancel()
+            self.set_running_or_notify_cancel()
+
+        self._end(end)
+
+    def _end(self, tell: Callable[[], object]) -> None:
+        """Give it its outcome, unless it has one."""
+        with self._lock:
+            first, self._has_outcome = not self._has_outcome, True
+        if first:
+            tell()

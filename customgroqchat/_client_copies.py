@@ -6,9 +6,10 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._asking import check_max_retries, timeout_of
+from ._asking import Call, check_max_retries, headers_of, timeout_of
 from ._fallbacks import chain_of
 from ._http import layered, merged
+from ._options import RequestOptions
 from ._text import shown
 from ._types import NOT_GIVEN, NotGiven, Timeout, is_given, omit
 from .exceptions import ConfigLoaderException
@@ -91,13 +92,15 @@ class ClientCopies:
         if is_given(max_retries):
             check_max_retries(max_retries)
         options = {**old.options, **{key: wishes[key] for key in wishes if is_given(wishes[key])}}
-        headers = layered(old.headers, default_headers)
+        headers = layered(old.headers, headers_of("default_headers", default_headers))
         if set_default_headers is not None:
             mine = layered(self._parts.config.default_headers, old.headers)
-            headers = layered(dict.fromkeys(mine, omit), set_default_headers)
+            put = headers_of("set_default_headers", set_default_headers)
+            headers = layered(dict.fromkeys(mine, omit), put)
         query = {**old.query, **(default_query or {})}
         if set_default_query is not None:
             query = dict(set_default_query)
+        Call({}, RequestOptions(**options)).check()
         twin = self._twin(old._replace(options=options, headers=headers, query=query))
         if is_given(timeout):
             twin._told_timeout = timeout
@@ -108,8 +111,8 @@ class ClientCopies:
     def _adopt(self, **wishes: Any) -> None:
         """Have the defaults of a copy for oneself."""
         twin = self.copy(**wishes)
-        self._caller, self._told_timeout = twin._caller, twin._told_timeout
-        _forget_resources(self)
+        # Whoever holds a resource of this client holds its caller.
+        self._caller.defaults, self._told_timeout = twin._caller.defaults, twin._told_timeout
 
     def _twin(self: C, defaults: Any) -> C:
         twin = copy.copy(self)
@@ -127,6 +130,8 @@ class ClientCopies:
 
     @api_key.setter
     def api_key(self, value: str) -> None:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"api_key cannot be {shown(value)}; give a key")
         self._adopt(api_key=value)
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ._response import APIResponse
 
 _NO_OPTIONS: Mapping[str, Any] = {}
-Files = Mapping[str, Any] | Sequence[tuple[str, Any]]
+FormFiles = Mapping[str, Any] | Sequence[tuple[str, Any]]
 _ANYTHING = "*/*"
 
 
@@ -35,7 +35,7 @@ class ClientVerbs:
       if it is JSON, its text if it is text, else a :class:`BinaryAPIResponse`.
     - ``body``: What to send as JSON.
     - ``content``: Bytes to send as they are.
-    - ``files``: Files by field; with them, ``body`` has the other fields of the form.
+    - ``files``: FormFiles by field; with them, ``body`` has the other fields of the form.
     - ``stream``: True for a :class:`Stream`, where the path has such.
     - ``options``: The official SDK's: ``headers``, ``params``, ``timeout``, ``max_retries``,
       ``extra_json``.
@@ -60,7 +60,7 @@ class ClientVerbs:
         cast_to: Any = None,
         body: Any = None,
         content: bytes | None = None,
-        files: Files | None = None,
+        files: FormFiles | None = None,
         options: Any = _NO_OPTIONS,
         **keywords: Any,
     ) -> Any:
@@ -74,7 +74,7 @@ class ClientVerbs:
         cast_to: Any = None,
         body: Any = None,
         content: bytes | None = None,
-        files: Files | None = None,
+        files: FormFiles | None = None,
         options: Any = _NO_OPTIONS,
         **keywords: Any,
     ) -> Any:
@@ -88,7 +88,7 @@ class ClientVerbs:
         cast_to: Any = None,
         body: Any = None,
         content: bytes | None = None,
-        files: Files | None = None,
+        files: FormFiles | None = None,
         options: Any = _NO_OPTIONS,
         **keywords: Any,
     ) -> Any:
@@ -116,7 +116,7 @@ class ClientVerbs:
         keywords: Mapping[str, Any],
         body: Any = None,
         content: bytes | None = None,
-        files: Files | None = None,
+        files: FormFiles | None = None,
     ) -> Any:
         from ._caller import Form, Reply  # hardly ever needed, as the next
         from ._endpoints import PACED
@@ -125,10 +125,18 @@ class ClientVerbs:
         wanted = {**_named_as_here(options), **keywords}
         wanted.pop("stream_cls", None)  # which is known here
         call = asked(wanted, self._caller.defaults, self._caller.config().max_wait)
-        if call.payload:  # what extra_json and extra_body add, and what nobody knows
+        if call.payload:  # what extra_json and extra_body add, and stream
+            if method == "GET" or not isinstance(body, Mapping | None):
+                raise InvalidRequestException(
+                    f"{next(iter(call.payload))!r} cannot be added to what is sent.",
+                    field=next(iter(call.payload)),
+                    value=shown(body),
+                    hint="Give the fields of the body as a mapping, in body.",
+                )
             body = {**(body or {}), **call.payload}
         below, _, fixed = below.partition("?")
         query = "&".join(filter(None, [fixed, call.options.query]))
+        call = call._replace(options=replace(call.options, query=query))
         endpoint = PACED.get(below) if (method, prefix) == ("POST", API_PREFIX) else None
         if endpoint is not None and isinstance(body, Mapping) and not files:
             whole = _object_of if endpoint.accept == JSON else None
@@ -149,7 +157,7 @@ class ClientVerbs:
             )
         more = _encoded(body, content, files, call)
         response = self._caller.direct(
-            method, below, call, Reply(None), prefix=prefix, query=query, accept=_ANYTHING, **more
+            method, below, call, Reply(None), prefix=prefix, accept=_ANYTHING, **more
         )
         return _made_of(response, cast_to)
 
@@ -183,12 +191,23 @@ def _named_as_here(options: Mapping[str, Any]) -> dict[str, Any]:
     return {names.get(key, key): options[key] for key in options if key not in ignored}
 
 
-def _encoded(body: Any, content: bytes | None, files: Files | None, call: Call) -> dict[str, Any]:
+def _encoded(
+    body: Any, content: bytes | None, files: FormFiles | None, call: Call
+) -> dict[str, Any]:
     if files:
         from ._multipart import attachment, form
 
         pairs = files.items() if isinstance(files, Mapping) else files
-        attached = [(name, attachment(f"files.{name}", file)) for name, file in pairs]
+        attached = [
+            (pair[0], attachment(f"files.{pair[0]}", pair[-1])) for pair in pairs if len(pair) == 2
+        ]
+        if len(attached) != len(pairs):
+            raise InvalidRequestException(
+                "files has an entry that is no pair.",
+                field="files",
+                value=shown(files),
+                hint="Give a mapping of fields to files, or a list of such pairs.",
+            )
         upload = form(body or {}, attached)
         return {"body": upload.body, "content_type": upload.content_type}
     if content is not None:

@@ -51,6 +51,11 @@ _HINT_BY_CODE = {
     "tool_use_failed": "The model made a wrong tool call; try again, or simplify the tools.",
     "unknown_url": "Check base_url: it should end at the host, such as https://api.groq.com.",
 }
+_HINT_BY_PARAM = {
+    "max_completion_tokens": "Lower it: models.facts() tells what the model can give.",
+    "max_tokens": "Lower it: models.facts() tells what the model can give.",
+    "messages": "Send fewer or shorter messages, or lower max_completion_tokens.",
+}
 _HINT_BY_STATUS = {
     401: "Check GROQ_API_KEY, or create a key in the Groq console.",
     403: "The key may not do this, or the network or region is blocked.",
@@ -86,9 +91,12 @@ def error_from_response(
         "code": code,
         "type": _text(details.get("type")),
         "param": _text(details.get("param")),
+        "failed_generation": _text(details.get("failed_generation")),
         "request_id": response.headers.get("x-request-id"),
         "retry_after": parse_retry_after(response.headers, wall_s),
-        "hint": _HINT_BY_CODE.get(code or "") or _HINT_BY_STATUS.get(status),
+        "hint": _HINT_BY_CODE.get(code or "")
+        or (_HINT_BY_PARAM.get(str(details.get("param"))) if status == 400 else None)
+        or _HINT_BY_STATUS.get(status),
     }
     error_class = _BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
     if issubclass(error_class, RateLimitError | RequestTooLargeError):

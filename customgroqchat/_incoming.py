@@ -25,7 +25,13 @@ _PIECE = 65_536  # bytes to read at a time
 _END_S = 0.1  # for the end of a stream to arrive, after its last event
 
 #: What the libraries below raise, and a line that was cut.
-FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, LineCut)
+FAULTS = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    UnicodeError,  # of an address, or a header, that cannot be sent
+    LineCut,
+)
 
 
 class Incoming:
@@ -83,6 +89,10 @@ class Incoming:
             return piece
         except FAULTS as fault:
             raise translated(fault, handled, self.info, self._line) from fault
+
+    def cut(self) -> None:
+        """Have the thread that reads it fail soon. From any thread; does not block."""
+        self._line.cut("cancelled")
 
     def finish(self) -> None:
         """Give the connection back, if nothing comes any more but the end that is due."""

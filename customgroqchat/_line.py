@@ -169,6 +169,10 @@ class Line:
         with self._changed:
             self._changed.notify_all()
 
+    def __del__(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+
     def _go_on_to(self, phase: str) -> None:
         now = self._clock.monotonic()
         self.spent[self.phase] = self.spent.get(self.phase, 0.0) + now - self._since_s

@@ -15,21 +15,21 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
-    NamedTuple,
     TypeAlias,
     TypeVar,
     get_args,
     get_type_hints,
 )
 
+from ._came_about import CameAbout
 from ._dumping import Choice, chosen, plain
 from ._pretty import pretty
-from ._records import NO_FACTS, AnswerFacts, Attempt
+from ._records import NO_FACTS, AnswerFacts
 from ._text import shown
 from .exceptions import InvalidRequestException
 
 if TYPE_CHECKING:
-    from ._fallbacks import FallbackStep
+    pass
 
 T = TypeVar("T", bound="APIObject")
 A = TypeVar("A", bound="APIAnswer")
@@ -41,7 +41,20 @@ _DEFAULTS: dict[type[Any], Mapping[str, Any]] = {}
 _Wrap: TypeAlias = Callable[[Mapping[str, Any]], "APIObject"]
 
 
-class APIObject(JSONObject):
+class _Noted(JSONObject):
+    """A dict with attributes of its own, which :func:`_notes_of` finds."""
+
+
+_OWN_DICT: Any = vars(_Noted)["__dict__"]
+
+
+def _notes_of(answer: APIObject) -> dict[str, Any]:
+    """Return what was kept on an object that is no field of it."""
+    notes: dict[str, Any] = _OWN_DICT.__get__(answer)
+    return notes
+
+
+class APIObject(_Noted):
     """A JSON object of the service: ``answer["usage"]`` and ``answer.usage`` are the same.
 
     A name that is neither a field nor known to the class raises AttributeError; one that is known
@@ -112,10 +125,21 @@ class APIObject(JSONObject):
                 self[name] = value
 
         def __delattr__(self, name: str) -> None:
-            if name in self.__dict__ or name not in self:
+            if name in _notes_of(self) or name not in self:
                 object.__delattr__(self, name)
             else:
                 del self[name]
+
+        @property
+        def __dict__(self) -> JSONObject:
+            """The fields, for who asks with ``vars()`` as of any object: a copy of the dict."""
+            return dict(self)
+
+    def __getstate__(self) -> JSONObject | None:
+        return {**_notes_of(self)} or None
+
+    def __setstate__(self, notes: JSONObject) -> None:
+        _notes_of(self).update(notes)
 
     def __dir__(self) -> list[str]:
         """Return what can follow the dot: methods, known fields, and others that were sent."""
@@ -276,21 +300,7 @@ class APIObject(JSONObject):
         return {name: value for name, value in self.items() if name not in known}
 
 
-class RateLimit(NamedTuple):
-    """One rate limit as an answer shows it.
-
-    Attributes:
-        limit: The most that the bucket holds: requests, tokens or seconds of audio.
-        remaining: What was in it when the request was admitted.
-        reset_s: Seconds until it is full again, or None.
-    """
-
-    limit: int
-    remaining: int
-    reset_s: float | None
-
-
-class APIAnswer(APIObject):
+class APIAnswer(APIObject, CameAbout):
     """An object that is a whole answer, and knows how it came about; that is no field of it."""
 
     # Kept beside the fields, and handed on by pickle and copy like any attribute of a dict's.
@@ -302,54 +312,8 @@ class APIAnswer(APIObject):
         return self
 
     @property
-    def request_id(self) -> str | None:
-        """The service's name for the request; quote it to support."""
-        return self._facts.request_id
-
-    @property
     def _request_id(self) -> str | None:
-        return self._facts.request_id
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of the answer; their names' case does not matter."""
-        return self._facts.headers
-
-    @property
-    def rate_limits(self) -> Mapping[str, RateLimit]:
-        """What the headers tell of rate limits, by dimension: ``"RPD"``, ``"TPM"``, ``"ASH"``."""
-        from ._headers import parse_limit_headers  # not needed before there is an answer
-
-        told = parse_limit_headers(self._facts.headers)
-        return {
-            dimension: RateLimit(limit.limit, limit.remaining, limit.full_in_s)
-            for dimension, limit in told.items()
-        }
-
-    @property
-    def waited_s(self) -> float:
-        """Seconds that the request waited before it was sent."""
-        return self._facts.waited_s
-
-    @property
-    def history(self) -> tuple[Attempt, ...]:
-        """How each attempt went, oldest first."""
-        return self._facts.history
-
-    @property
-    def attempts(self) -> int:
-        """How often the request was sent."""
-        return len(self._facts.history)
-
-    @property
-    def retries_taken(self) -> int:
-        """How often it was sent again."""
-        return max(0, self.attempts - 1)
-
-    @property
-    def fallbacks(self) -> tuple[FallbackStep, ...]:
-        """The models that were asked before and could not answer, each with its error."""
-        return self._facts.fallbacks
+        return self.request_id
 
 
 _CONTAINERS = frozenset({dict, list})

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, NoReturn
 
 from ._client_copies import check_http_client
 from ._kinds_http import is_exposed
-from ._text import shown
 from ._types import NOT_GIVEN, NotGiven, given, is_given, omit
 from .exceptions import ConfigLoaderException
 from .groq_client import GroqClient
@@ -95,7 +94,7 @@ class DefaultHttpxClient:
         for name, value in others.items():
             if value is not None and name not in _HARMLESS:
                 warnings.warn(
-                    f"{name}={shown(value)} is not used: requests are not sent by httpx here; "
+                    f"{name} is not used: requests are not sent by httpx here; "
                     "proxy, verify, timeout and headers can be had.",
                     stacklevel=2,
                 )

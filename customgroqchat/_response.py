@@ -7,22 +7,23 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 from ._bodies import Body, WholeBody, consumed, in_chunks
-from ._faults import not_understood
+from ._came_about import CameAbout
+from ._faults import invalid_answer, not_understood
 from ._http import HTTPRequest, HTTPResponse, charset_of
 from ._objects import APIAnswer
-from ._records import NO_FACTS, AnswerFacts, Attempt
+from ._records import NO_FACTS, AnswerFacts, Headers, ResponseInfo
 
 R = TypeVar("R")
 A = TypeVar("A", bound="APIResponse[Any]")
 
 
-class APIResponse(Generic[R]):
+class APIResponse(CameAbout, Generic[R]):
     """An answer: its status, headers and body, and what it says.
 
     One thread reads it. Nothing of it blocks, unless the body is still on its way, as with
@@ -84,11 +85,26 @@ class APIResponse(Generic[R]):
     def read(self) -> bytes:
         """Return the whole body, decompressed."""
         if self._content is None:
-            if self._body.is_closed:
-                raise consumed()
-            self._content = b"".join(self._body.pieces())
+            self._content = self._read_all()
         self._body.close()
         return self._content
+
+    def _read_all(self) -> bytes:
+        if self._body.is_closed:
+            raise consumed()
+        pieces, size, most = [], 0, self._body.max_bytes
+        for piece in self._body.pieces():
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                self._body.close()
+                raise invalid_answer(
+                    f"the answer is larger than {most} bytes.",
+                    ResponseInfo(self.status_code, Headers(self.headers)),
+                    None,
+                    "Raise max_response_bytes if that is to be expected, or read it in pieces.",
+                )
+        return b"".join(pieces)
 
     def text(self) -> str:
         """Return the whole body as text."""
@@ -133,11 +149,6 @@ class APIResponse(Generic[R]):
         return self._response.status_code
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers; their names' case does not matter."""
-        return self._response.headers
-
-    @property
     def http_request(self) -> HTTPRequest:
         """What was sent: method, url and headers, the key blotted out."""
         return self._response.request
@@ -167,43 +178,11 @@ class APIResponse(Generic[R]):
         """The time of the last attempt; of a body on its way, until its headers were in."""
         return self._response.elapsed
 
-    # --- how it came about ----------------------------------------------------------------
-
-    @property
-    def request_id(self) -> str | None:
-        """The service's name for the request; quote it to support."""
-        return self._response.request_id
-
-    @property
-    def waited_s(self) -> float:
-        """Seconds that the request waited before it was sent."""
-        return self._facts.waited_s
-
-    @property
-    def history(self) -> tuple[Attempt, ...]:
-        """How each attempt went, oldest first."""
-        return self._facts.history
-
-    @property
-    def attempts(self) -> int:
-        """How often the request was sent."""
-        return len(self.history)
-
-    @property
-    def retries_taken(self) -> int:
-        """How often it was sent again."""
-        return max(0, self.attempts - 1)
-
-    @property
-    def fallbacks(self) -> tuple[Any, ...]:
-        """The models that were asked before, and could not; see :class:`FallbackStep`."""
-        return self._facts.fallbacks
+    # --- life -----------------------------------------------------------------------------
 
     def fell_back(self, steps: tuple[Any, ...]) -> None:
         """Take note of the models that were asked before."""
         self._facts = self._facts._replace(fallbacks=steps)
-
-    # --- life -----------------------------------------------------------------------------
 
     @property
     def is_closed(self) -> bool:
@@ -211,11 +190,15 @@ class APIResponse(Generic[R]):
         return self._body.is_closed
 
     def close(self) -> None:
-        """Let go of the connection, if there still is one. May be called again."""
+        """Let go of the connection, if there still is one. From any thread; may be called again.
+
+        A thread that is reading the body gets RequestCancelledException.
+        """
         self._body.close()
 
-    #: What the client does with open answers when it is closed.
-    shut = close
+    def shut(self) -> None:
+        """Close it because its client was closed: who reads on gets ClientClosedException."""
+        self._body.shut()
 
     def __enter__(self: A) -> A:
         return self

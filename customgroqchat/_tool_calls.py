@@ -41,7 +41,7 @@ class ToolCallRecord:
     error: Exception | None = None
 
 
-class Caller:
+class ToolCaller:
     """Makes calls, and keeps what became of them; ``records`` has all, in order."""
 
     def __init__(

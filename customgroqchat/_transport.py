@@ -31,6 +31,7 @@ from ._connecting import connect
 from ._incoming import FAULTS, Incoming, is_dead, reason_of, translated
 from ._line import Line
 from ._records import RequestInfo
+from ._types import is_given
 from .exceptions import APIConnectionError
 
 # A NAT or firewall that forgets an idle connection makes the next request on it hang; these
@@ -280,6 +281,7 @@ class Wire:
         timeout: Any,
         line: Line,
         *,
+        own_headers: Mapping[str, Any] | None = None,
         is_repeatable: bool = True,
     ) -> Incoming:
         """Send a request and return the answer, whatever its status, once its headers are in.
@@ -291,10 +293,12 @@ class Wire:
         Args:
             method: ``"GET"``, ``"POST"``, ...
             url: The whole address.
-            headers: All headers; what they do not say of the body is that it is JSON.
+            headers: What it has in common with others: the same object for all of them.
             body: The body, or None.
             timeout: Seconds (connect, read).
             line: The request's.
+            own_headers: Those of this request alone; they win. What they do not say of the body is
+                that it is JSON.
             is_repeatable: Whether it may be sent twice; if not, it gets a new connection, which
                 cannot be a dead one.
 
@@ -309,7 +313,7 @@ class Wire:
                 line.cut("closed")
         handled = sys.exc_info()[1]
         try:
-            prepared = self._prepared(method, url, headers, body)
+            prepared = self._prepared(method, url, headers, body, own_headers or {})
             response = self._sent(prepared, timeout, line, is_repeatable=is_repeatable)
         except FAULTS as fault:
             line.leave()
@@ -362,7 +366,12 @@ class Wire:
         self._session.close()
 
     def _prepared(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        own_headers: Mapping[str, Any],
     ) -> requests.PreparedRequest:
         # Not by what is in them: the key shall be in no variable that an error report may show.
         key = (method, url, id(headers))
@@ -380,6 +389,10 @@ class Wire:
                 ) from fault
             _remember(self._templates, key, (headers, template))
         prepared = template.copy()
+        for name, value in own_headers.items():
+            prepared.headers.pop(name, None)
+            if is_given(value):
+                prepared.headers[name] = value
         if body is not None:
             prepared.body = body
             prepared.headers["Content-Length"] = str(len(body))

@@ -18,6 +18,9 @@ class NotGiven:
     def __repr__(self) -> str:
         return "NOT_GIVEN"
 
+    def __reduce__(self) -> str:
+        return "NOT_GIVEN"  # of which there is one, copied or not
+
 
 #: Stands for an argument that was left out, where None means something else.
 NOT_GIVEN = not_given = NotGiven()
@@ -30,6 +33,9 @@ class Omit:
         return False
 
     def __repr__(self) -> str:
+        return "omit"
+
+    def __reduce__(self) -> str:
         return "omit"
 
 

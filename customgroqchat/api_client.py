@@ -9,14 +9,24 @@ import importlib
 import math
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from . import _process
 from ._clock import Clock
 from ._faults import cut_off, error_from_response, invalid_answer
-from ._http import API_PREFIX, JSON, HTTPRequest, HTTPResponse, is_json, merged, sent_headers
+from ._http import (
+    API_PREFIX,
+    JSON,
+    HTTPRequest,
+    HTTPResponse,
+    is_json,
+    layered,
+    merged,
+    sent_headers,
+)
 from ._json import NOT_JSON, encode, parsed
 from ._line import Line
 from ._records import Attempt, Headers, RequestInfo, ResponseInfo, Undisclosed
@@ -42,6 +52,7 @@ DEFAULT_TIMEOUT: Timeout = (5.0, 60.0)
 
 USER_AGENT = "CustomGroqChat/{} Python/{}.{}.{}".format(__version__, *sys.version_info)
 DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+_MOST_KINDS = 256
 _ERROR_BYTES = 1024 * 1024  # of an error's text: no proxy has more to say
 
 
@@ -138,7 +149,7 @@ class APIClient:
         self._verify = verify
         self._proxies = proxies
         self._default_headers = dict(default_headers or {})
-        self._max_response_bytes = max_response_bytes
+        self.max_response_bytes = max_response_bytes
         self._policy = retry_policy or RetryPolicy(max_retries)
         self._clock = clock or Clock()
         self._budget = RetryBudget()
@@ -217,7 +228,7 @@ class APIClient:
             line.start()
             try:
                 found = act(request, line)
-                return found, (*history, line.report("ok", 200, None))
+                return found, (*history, _report_of_success(line, found))
             except APIError as error:
                 history.append(report_of(line, error))
                 error.attempts, error.history = len(history), tuple(history)
@@ -240,7 +251,7 @@ class APIClient:
             line: Its line, for who wants to cut it; then it raises RequestCancelledException.
         """
         incoming = self.open(request, line)
-        body = incoming.read(self._max_response_bytes)
+        body = incoming.read(self.max_response_bytes)
         data = parsed(body) if request.accept == JSON or is_json(incoming.headers) else None
         if data is NOT_JSON and request.accept == JSON and not request.is_raw:
             error = self._not_json(request, incoming, body)
@@ -259,7 +270,8 @@ class APIClient:
 
     def described(self, request: APIRequest) -> HTTPRequest:
         """Return what is sent for a request, without its body and without the key."""
-        headers = {**self._headers_for(request), "Authorization": "Bearer ***"}
+        common = {**self._headers_for(request), "Authorization": "Bearer ***"}
+        headers = merged(common, _own_headers(request))
         told = sent_headers(headers, request.api_key or self._api_key)
         return HTTPRequest(request.method, self._url(request), told)
 
@@ -276,7 +288,7 @@ class APIClient:
         line = line or Line(self._clock)
         if request.deadline_s is not None:
             timeout = _clipped(timeout, request.deadline_s - self._clock.monotonic())
-            line.alarm = self._watchdog.at(request.deadline_s, lambda: line.cut("deadline"))
+            line.alarm = self._watchdog.at(request.deadline_s, _cutter(line))
         incoming = wire.open(
             request.method,
             self._url(request),
@@ -284,6 +296,7 @@ class APIClient:
             request.body,
             timeout if isinstance(timeout, tuple) else (timeout, timeout),
             line,
+            own_headers=_own_headers(request),
             is_repeatable=request.is_repeatable,
         )
         if incoming.status >= 300:
@@ -381,13 +394,8 @@ class APIClient:
         api_key = request.api_key or self._api_key
         if not api_key:
             raise missing_key()
-        kind = (
-            api_key,
-            request.accept,
-            "" if request.body is None else request.content_type,
-            # What compresses a stream on its way holds back its events.
-            "identity" if request.is_stream else "gzip, deflate",
-        )
+        # What compresses a stream on its way holds back its events.
+        kind = (api_key, request.accept, "identity" if request.is_stream else "gzip, deflate")
         headers = self._headers.get(kind)
         if headers is None:
             if not api_key.isascii() or not api_key.isprintable() or api_key.strip() != api_key:
@@ -396,14 +404,12 @@ class APIClient:
                     "The API key has characters that no key has.",
                     hint="Look for spaces, line ends and quotes around GROQ_API_KEY.",
                 )
-            headers = self._made_headers(*kind)
-            if request.content_type == JSON:  # others have a boundary of their own
-                self._headers[kind] = headers
-        return Undisclosed(merged(headers, request.headers)) if request.headers else headers
+            if len(self._headers) >= _MOST_KINDS:  # where every user brings a key
+                self._headers.clear()
+            headers = self._headers[kind] = self._made_headers(*kind)
+        return headers
 
-    def _made_headers(
-        self, api_key: str, accept: str, content_type: str, encoding: str
-    ) -> Undisclosed:
+    def _made_headers(self, api_key: str, accept: str, encoding: str) -> Undisclosed:
         common = {
             "Accept": accept,
             "Accept-Encoding": encoding,
@@ -411,8 +417,6 @@ class APIClient:
             "X-Stainless-Lang": "python",  # as the official SDK tells it
         }
         own = {"Authorization": f"Bearer {api_key}"}
-        if content_type not in ("", JSON):
-            own["Content-Type"] = content_type
         return Undisclosed(merged(common, self._default_headers, own))
 
     def _error_status(self, request: APIRequest, incoming: Incoming) -> APIError:
@@ -447,6 +451,30 @@ def report_of(line: Line, error: BaseException) -> Attempt:
     """Return the record of an attempt that has just ended with an error."""
     status_code = getattr(error, "status_code", None) or None
     return line.report(type(error).__name__, status_code, getattr(error, "request_id", None))
+
+
+def _own_headers(request: APIRequest) -> Mapping[str, Any] | None:
+    """Return the headers that no other request has, or None."""
+    if request.body is None or request.content_type in ("", JSON):
+        return request.headers
+    return Undisclosed(layered(request.headers, {"Content-Type": request.content_type}))
+
+
+def _report_of_success(line: Line, found: Any) -> Attempt:
+    status = getattr(found, "status_code", None) or getattr(found, "status", None)
+    return line.report("ok", status, found.headers.get("x-request-id"))
+
+
+def _cutter(line: Line) -> Callable[[], object]:
+    """Return what cuts a line, and does not keep it: an answer that nobody has is gone."""
+    found = weakref.ref(line)
+
+    def cut() -> None:
+        line = found()
+        if line is not None:
+            line.cut("deadline")
+
+    return cut
 
 
 def _left_s(request: APIRequest, now: float) -> float:

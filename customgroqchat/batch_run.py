@@ -40,10 +40,11 @@ _JITTER = 0.25
 
 @dataclass
 class _Part:
-    """One batch of a run, and the names of its requests, if they are known."""
+    """One batch of a run, the names of its requests, if known, and whether its files are there."""
 
     batch: Batch
     custom_ids: Collection[str] | None = None
+    is_readable: bool = True
 
     @property
     def has_ended(self) -> bool:
@@ -236,13 +237,14 @@ class BatchRun:
                 yield result
                 position += 1
         if self._options.delete_files:
-            self.delete_files()
+            self._delete_what_was_read()
 
     def _results_of(self, part: _Part, first: int) -> Iterator[BatchResult]:
         batch, lines = part.batch, Lines()
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:  # where there is none, it is null or an empty object
                 self._add_file(lines, file_id)
+        part.is_readable = not lines.faults
         if part.custom_ids is None:
             part.custom_ids = self._names_in_input(part.batch, lines)
         else:
@@ -288,9 +290,19 @@ class BatchRun:
         Blocks for one request for each file. What the service refuses is logged and not raised.
         """
         for batch in self.batches:
-            for file_id in (batch.input_file_id, batch.output_file_id, batch.error_file_id):
-                if file_id:
-                    delete_file(self._service.files, file_id)
+            self._delete_files_of(batch)
+
+    def _delete_what_was_read(self) -> None:
+        for part in self._parts:
+            if part.is_readable:
+                self._delete_files_of(part.batch)
+            else:  # without the requests, nothing could be had again
+                _log.warning("the files of %s are kept: not all could be read", part.batch.id)
+
+    def _delete_files_of(self, batch: Batch) -> None:
+        for file_id in (batch.input_file_id, batch.output_file_id, batch.error_file_id):
+            if file_id:
+                delete_file(self._service.files, file_id)
 
     @contextlib.contextmanager
     def _telling_ids(self) -> Iterator[None]:

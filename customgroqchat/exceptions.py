@@ -44,7 +44,7 @@ import inspect
 import queue
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
-from typing import Any
+from typing import Any, cast
 
 from ._records import Attempt, ConfigProblem, RequestInfo, ResponseInfo
 
@@ -152,6 +152,7 @@ class APIError(GroqError):
         code: The service's word for the error, such as ``"rate_limit_exceeded"``.
         type: The service's kind of error, such as ``"invalid_request_error"``.
         param: The field that the service objects to.
+        failed_generation: What the model wrote that was no call of a tool, or no such JSON.
         request_id: The service's name for the request; quote it to support.
         retry_after: Seconds after which the same request can succeed, if known.
     """
@@ -161,6 +162,7 @@ class APIError(GroqError):
     code: str | None = None
     type: str | None = None
     param: str | None = None
+    failed_generation: str | None = None
     request_id: str | None = None
     retry_after: float | None = None
 
@@ -174,7 +176,8 @@ class APIStatusError(APIError):
     """
 
     status_code: int = 0
-    response: ResponseInfo | None = None
+    # None only in one that nobody has received, such as a test's.
+    response: ResponseInfo = cast("ResponseInfo", None)
 
 
 class BadRequestError(APIStatusError):

@@ -480,7 +480,7 @@ class GroqClient(ClientQuestions, ClientVerbs, ClientCopies):
         self.close(0.0 if interrupted else _CLOSING_S)
 
     def __repr__(self) -> str:
-        return f"GroqClient(base_url={self._config.base_url!r})"
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
 
     # --- inside ---------------------------------------------------------------------------
 

@@ -412,7 +412,8 @@ class Sender:
                 work.tried(report_of(work.line, error))
                 self._give_up(work, ticket)
                 raise error
-            error = incomplete(error, collector, self._estimate(work, collector))
+            if work.endpoint.unit == "tokens":
+                error = incomplete(error, collector, self._estimate(work, collector))
             error.request_id = error.request_id or feed.facts.request_id
             status = getattr(error, "status_code", None) or feed.response.status_code
             work.tried(work.line.report(type(error).__name__, status, error.request_id))

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
+from ._came_about import CameAbout
 from ._collector import Collector, Collects, error_of
 from ._json import NOT_JSON, parsed
 from ._objects import APIAnswer, APIObject
-from ._records import AnswerFacts, Attempt, ResponseInfo
+from ._records import AnswerFacts, ResponseInfo
 from ._sse import EventTooLarge, ServerSentEvent, SSEDecoder
 from ._text_completion import to_text_chunk, to_text_completion
 from .exceptions import ClientClosedException, GroqError, RequestCancelledException
@@ -116,7 +117,7 @@ class _Reading:
         self.size = 0
 
 
-class Stream(Generic[T]):
+class Stream(CameAbout, Generic[T]):
     """The events of an answer, as they arrive: an iterator, and a context manager.
 
     ::
@@ -216,8 +217,7 @@ class Stream(Generic[T]):
                 "The stream was closed before its end.", hint="What was read of it is in text."
             )
         feed = self._reading.feed
-        facts = feed.facts._replace(fallbacks=self.fallbacks)
-        answer = self._whole(self._reading.collector.completion()).note(facts)
+        answer = self._whole(self._reading.collector.completion()).note(self._facts)
         if feed.note is not None:
             answer["x_customgroqchat"] = feed.note
         return answer
@@ -275,39 +275,9 @@ class Stream(Generic[T]):
         return StreamResponse(self._reading.feed.response, self.close)
 
     @property
-    def request_id(self) -> str | None:
-        """The service's name for the request; quote it to support."""
-        return self._reading.feed.facts.request_id
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers; their names' case does not matter."""
-        return self._reading.feed.facts.headers
-
-    @property
-    def waited_s(self) -> float:
-        """Seconds that the request waited before it was sent."""
-        return self._reading.feed.facts.waited_s
-
-    @property
-    def history(self) -> tuple[Attempt, ...]:
-        """How each attempt went, oldest first."""
-        return self._reading.feed.facts.history
-
-    @property
-    def attempts(self) -> int:
-        """How often the request was sent."""
-        return len(self.history)
-
-    @property
-    def retries_taken(self) -> int:
-        """How often it was sent again."""
-        return max(0, self.attempts - 1)
-
-    @property
-    def fallbacks(self) -> tuple[Any, ...]:
-        """The models that were asked before, and could not; see :class:`FallbackStep`."""
-        return self._reading.fallbacks
+    def _facts(self) -> AnswerFacts:  # type: ignore[override]
+        reading = self._reading
+        return reading.feed.facts._replace(fallbacks=reading.fallbacks)
 
     def fell_back(self, steps: tuple[Any, ...]) -> None:
         """Take note of the models that were asked before."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn
 
 from ._signatures import Tool, paired, tool_of
 from ._text import shown
-from ._tool_calls import Caller, Message, ToolCallRecord
+from ._tool_calls import Message, ToolCaller, ToolCallRecord
 from .exceptions import (
     BadRequestError,
     InvalidRequestException,
@@ -127,7 +127,7 @@ def run_tools(
     _check(max_rounds, at_limit, on_error)
     known = _tools(tools, functions or {})
     loop = _Loop(create, {"model": model, **parameters}, known, [*messages], retry_failed)
-    caller = Caller(known, parallel, on_error == "raise", on_call)
+    caller = ToolCaller(known, parallel, on_error == "raise", on_call)
     while loop.wants_calls:
         if loop.rounds > max_rounds and at_limit == "raise":
             raise ToolLoopException(
@@ -262,7 +262,7 @@ class _Loop:
 
 
 def _asked_for(call: Mapping[str, Any], round_: int) -> ToolCallRecord:
-    function = call.get("function") or {}
+    function = _function_of(call)
     name, arguments = function.get("name") or "", function.get("arguments") or ""
     return ToolCallRecord(call.get("id") or "", name, arguments, round_)
 
@@ -273,7 +273,17 @@ def _is_forcing(choice: Any) -> bool:
 
 def _message_of(completion: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = completion.get("choices") or [{}]
-    return choices[0].get("message") or {}
+    message: Mapping[str, Any] = choices[0].get("message") or {}
+    calls = message.get("tool_calls")
+    if not calls or (isinstance(calls, list) and all(isinstance(one, Mapping) for one in calls)):
+        return message
+    found = calls if isinstance(calls, list) else [calls]  # and what is no call, nobody can make
+    return {**message, "tool_calls": [call for call in found if isinstance(call, Mapping)]}
+
+
+def _function_of(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    function = call.get("function")
+    return function if isinstance(function, Mapping) else {}
 
 
 def _sent_back(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -291,7 +301,7 @@ def _sent_back(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _call_sent_back(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = call.get("function") or {}
+    function = _function_of(call)
     return {
         "id": call.get("id") or "",
         "type": call.get("type") or "function",

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from email.message import Message
 from email.parser import BytesParser
 from typing import Any, NamedTuple
@@ -304,15 +304,6 @@ def chunked(*pieces: bytes | threading.Event, **headers: str) -> Behaviour:
                 connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
         connection.sendall(b"0\r\n\r\n")
         return True
-
-    return behave
-
-
-def by_path(answers: Mapping[str, Behaviour]) -> Behaviour:
-    """Answer by the path below the prefix."""
-
-    def behave(connection: Any, request: Heard) -> bool:
-        return answers[path_of(request)](connection, request)
 
     return behave
 

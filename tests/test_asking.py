@@ -93,7 +93,6 @@ def test_a_header_can_be_taken_away() -> None:
         ("extra_headers", {"X-A": 3}, "extra_headers.X-A"),
         ("extra_headers", {"X-A": None}, "extra_headers.X-A"),
         ("extra_headers", {"X-A": "b\r\nX-B: c"}, "extra_headers.X-A"),
-        ("extra_headers", {"X-A\n": omit, "X": "y"}, None),
         ("extra_query", ["x"], "extra_query"),
         ("extra_body", "x", "extra_body"),
         ("timeout", "x", "timeout"),
@@ -108,10 +107,7 @@ def test_a_header_can_be_taken_away() -> None:
         ("fallbacks", ["m", ""], "fallbacks[1]"),
     ],
 )
-def test_what_is_wrong_for_this_client_is_named(name: str, value: Any, field: str | None) -> None:
-    if field is None:
-        assert asked({name: value}).options.headers is not None
-        return
+def test_what_is_wrong_for_this_client_is_named(name: str, value: Any, field: str) -> None:
     with pytest.raises(InvalidRequestException) as caught:
         asked({name: value})
     assert caught.value.field == field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,14 @@ from helpers_servers import in_thread, until
 from helpers_stories import DONE, chunk, frame, frames, usage
 from helpers_streams import ScriptedFeed
 
-from customgroqchat import ClientError, GroqError, Stream
+from customgroqchat import (
+    APIResponseValidationError,
+    ClientClosedException,
+    ClientError,
+    GroqError,
+    RequestCancelledException,
+    Stream,
+)
 from customgroqchat._bodies import DirectBody, FedBody, WholeBody, in_chunks
 from customgroqchat._collector import Collector
 from customgroqchat._records import Headers
@@ -42,6 +50,7 @@ class Comes:
     def __init__(self, *pieces: bytes) -> None:
         self.pieces = list(pieces)
         self.closed = 0
+        self.was_cut = threading.Event()
 
     def read1(self) -> bytes:
         if not self.pieces:
@@ -51,22 +60,26 @@ class Comes:
             raise ClientError("cut")
         return piece
 
+    def cut(self) -> None:
+        self.was_cut.set()
+
     def close(self) -> None:
         self.closed += 1
 
 
 def test_a_direct_body_lets_go_of_the_connection_at_its_end() -> None:
     comes = Comes(b"ab", b"c")
-    body = DirectBody(comes)  # type: ignore[arg-type]
+    body = DirectBody(comes, 100)  # type: ignore[arg-type]
     assert not body.is_closed
     assert list(body.pieces()) == [b"ab", b"c"]
     assert (body.is_closed, comes.closed) == (True, 1)
+    assert body.max_bytes == 100
 
 
 @pytest.mark.parametrize("way", ["closed", "left", "broken"])
 def test_a_direct_body_lets_go_whatever_happens(way: str) -> None:
     comes = Comes(b"ab", b"", b"c")
-    body = DirectBody(comes)  # type: ignore[arg-type]
+    body = DirectBody(comes, 100)  # type: ignore[arg-type]
     pieces: Iterator[Any] = body.pieces()
     next(pieces)
     if way == "closed":
@@ -105,11 +118,19 @@ def test_odd_events_are_handed_over_as_they_are(odd: bytes) -> None:
     assert feed.ends == [("end", "One two")]
 
 
-def test_an_event_that_is_too_large_to_look_into_is_handed_over() -> None:
+def test_what_is_too_large_to_be_kept_is_an_error() -> None:
     huge = frame(chunk("x" * 2 * ScriptedFeed.max_event_bytes))
     feed, body = scripted(SAID[0], huge)
-    assert list(body.pieces()) == [SAID[0], huge]
-    assert feed.ends == [("end", "One ")]
+    with pytest.raises(APIResponseValidationError, match="too large"):
+        list(body.pieces())
+    assert [end.way for end in feed.ends] == ["fail"]
+    many = [frame(chunk("x" * 800))] * 150
+    feed, body = scripted(*many)
+    with pytest.raises(APIResponseValidationError, match="as a whole"):
+        list(body.pieces())
+    assert [end.way for end in feed.ends] == ["fail"]
+    feed, body = scripted(*many, events=False)  # of which nothing is kept
+    assert sum(map(len, body.pieces())) > ScriptedFeed.max_response_bytes
 
 
 def test_a_stream_without_its_last_word_broke_off() -> None:
@@ -162,26 +183,79 @@ def test_the_end_of_the_program_settles_nothing() -> None:
     assert body._finalizer.atexit is False
 
 
-def test_what_has_ended_is_not_dropped_as_well() -> None:
-    feed, body = scripted(*ENDED)
-    body._state.has_ended = True
-    body._state.drop()
-    assert feed.ends == []
-    del body
-
-
-def test_who_closes_while_another_thread_reads_cuts_it() -> None:
+@pytest.mark.parametrize(
+    ("leave", "error"),
+    [("close", RequestCancelledException), ("shut", ClientClosedException)],
+)
+def test_who_reads_while_another_thread_leaves_is_told(leave: str, error: type[GroqError]) -> None:
     def wait() -> bytes:
         assert feed.was_cut.wait(10)
-        raise ClientError("cancelled")
+        raise ClientError("cut")
 
     feed, body = scripted(SAID[0], wait)
     outcome = in_thread(lambda: list(body.pieces()))
     until(lambda: feed.reads == 2)
-    body.close()
-    assert isinstance(outcome.exception(10), ClientError)
+    getattr(body, leave)()
+    assert type(outcome.exception(10)) is error
     assert [end.way for end in feed.ends] == ["fail"]
     assert body.is_closed
+
+
+@pytest.mark.parametrize(
+    ("leave", "error"),
+    [("close", RequestCancelledException), ("shut", ClientClosedException)],
+)
+@pytest.mark.parametrize("kind", ["fed", "direct"])
+def test_what_was_left_in_the_middle_does_not_look_like_a_whole(
+    kind: str, leave: str, error: type[GroqError]
+) -> None:
+    body: Any = scripted(*ENDED)[1]
+    if kind == "direct":
+        body = DirectBody(Comes(b"a", b"b"), 100)  # type: ignore[arg-type]
+    pieces = body.pieces()
+    next(pieces)
+    getattr(body, leave)()
+    assert body.is_closed
+    with pytest.raises(error):
+        next(pieces)
+
+
+def test_a_direct_body_is_cut_where_another_thread_reads_it() -> None:
+    class Waits(Comes):
+        reads = 0
+
+        def read1(self) -> bytes:
+            self.reads += 1
+            assert self.was_cut.wait(10)
+            raise ClientError("cut")
+
+    comes = Waits()
+    body = DirectBody(comes, 100)  # type: ignore[arg-type]
+    outcome = in_thread(lambda: list(body.pieces()))
+    until(lambda: comes.reads)
+    body.close()
+    assert type(outcome.exception(10)) is RequestCancelledException
+    assert comes.closed == 1
+
+
+@pytest.mark.parametrize("kind", ["fed", "direct"])
+def test_a_body_belongs_to_its_process(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed, fed = scripted(*ENDED)
+    comes = Comes(b"a")
+    body: Any = fed if kind == "fed" else DirectBody(comes, 100)  # type: ignore[arg-type]
+    with monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: -1)
+        with pytest.raises(ClientClosedException):
+            next(body.pieces())
+        body.close()
+        assert (feed.ends, comes.closed) == ([], 0)  # the parent reads on
+    assert b"".join(body.pieces())
+
+
+def test_a_whole_body_has_nothing_to_shut() -> None:
+    body = WholeBody(b"abc", is_closed=False)
+    body.shut()
+    assert list(body.pieces()) == [b"abc"]
 
 
 def test_a_stream_may_read_it_instead() -> None:
@@ -213,7 +287,8 @@ def test_nobody_reads_what_another_has_begun(way: str) -> None:
     else:
         kept = body.read_by(Stream.of_chat)
         assert list(body.pieces()) == []
-        kept.close()
+        body.shut()
+        assert kept.closed
     with pytest.raises(ClientError) as caught:
         body.read_by(Stream.of_chat)
     assert caught.value.hint

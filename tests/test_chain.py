@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import CancelledError, Future, TimeoutError
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from customgroqchat import (
     ChatCompletion,
     InternalServerError,
     InvalidRequestException,
-    RequestCancelledException,
     RequestOptions,
 )
 from customgroqchat._asking import Call
@@ -77,14 +76,29 @@ def test_an_error_that_is_none_of_ours_is_not_looked_into() -> None:
 
 
 def test_who_cancels_between_two_models_asks_no_further() -> None:
-    submit = Scripted(a=None, b=None)
+    submit = Scripted(a=None, b=None, c=None)
     future = ChainFuture(chain(submit))
-    inner = future._inner
-    inner.set_running_or_notify_cancel()
-    assert not future.cancel()  # it is too late for the first
-    inner.set_exception(BUSY)
-    assert submit.asked == ["a"]
-    assert isinstance(future.exception(0), RequestCancelledException)
+    first, queue = future._inner, future._chain._submit
+    outcomes: list[bool] = []
+
+    def cancelling(payload: Any, options: Any) -> Any:
+        outcomes.append(future.cancel())  # the first has ended, the second is not there yet
+        return queue(payload, options)
+
+    future._chain._submit = cancelling
+    first.set_exception(BUSY)
+    assert outcomes == [True]
+    assert future.cancelled()
+    assert future._inner.cancelled()
+    assert submit.asked == ["a", "b"]
+    with pytest.raises(CancelledError):
+        future.result(0)
+
+
+def test_it_is_too_late_to_cancel_what_has_ended() -> None:
+    future = ChainFuture(chain(Scripted(a="x")))
+    assert not future.cancel()
+    assert future.result(0) == "x"
 
 
 def test_what_is_abandoned_is_abandoned_where_it_is() -> None:
@@ -94,7 +108,7 @@ def test_what_is_abandoned_is_abandoned_where_it_is() -> None:
     assert submit.abandoned == ["a"]
     future._inner.set_exception(BUSY)
     assert submit.asked == ["a"]
-    assert isinstance(future.exception(0), RequestCancelledException)
+    assert future.exception(0) is BUSY
 
 
 def test_what_is_asked_of_the_future_is_asked_of_the_model_under_way() -> None:

@@ -252,3 +252,17 @@ def test_a_new_configuration_holds_for_copies_too(make_client: MakeClient) -> No
     twin.reload_config({"m": {"req_per_minute": 7}})
     for one in (client, twin):
         assert one.check_model_limits("m")["limits"]["RPM"]["limit"] == 7
+
+
+def test_what_holds_for_a_client_may_be_changed(make_client: MakeClient) -> None:
+    with RawServer(says(MODEL)) as server:
+        client = quick(make_client, f"{server.url}/openai/v1", max_retries=0)
+        kept = client.copy()
+        client.api_key = "gsk_new"
+        client.models.retrieve("m")
+        kept.models.retrieve("m")
+        keys = [heard.headers["authorization"] for heard in server.heard]
+    assert keys == ["Bearer gsk_new", f"Bearer {KEY}"]
+    assert client.api_key == "gsk_new"
+    with pytest.raises(ValueError, match="api_key"):
+        client.api_key = ""

@@ -238,6 +238,26 @@ def test_a_path_that_has_no_streams_refuses_to(make_client: MakeClient) -> None:
         assert server.heard == []
 
 
+@pytest.mark.parametrize(
+    ("method", "more", "field"),
+    [
+        ("get", {"stream": True}, "stream"),
+        ("get", {"nonsense": 1}, "nonsense"),
+        ("post", {"body": [1], "extra_body": {"a": 1}}, "a"),
+        ("post", {"files": ["x", ("f", b"1")]}, "files"),
+        ("post", {"files": [("f", b"1", 3)]}, "files"),
+    ],
+)
+def test_what_has_no_place_in_what_is_sent_is_named(
+    make_client: MakeClient, method: str, more: dict[str, Any], field: str
+) -> None:
+    with RawServer(says({})) as server:
+        with pytest.raises(InvalidRequestException) as caught:
+            getattr(quick(make_client, server.url), method)("/x", **more)
+        assert caught.value.field == field
+        assert server.heard == []
+
+
 def test_a_wrong_file_is_named(make_client: MakeClient) -> None:
     client = quick(make_client, f"http://127.0.0.1:{unused_port()}")
     with pytest.raises(InvalidRequestException) as caught:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from customgroqchat import Attempt
-from customgroqchat._objects import APIAnswer, RateLimit
+from customgroqchat._came_about import RateLimit
+from customgroqchat._objects import APIAnswer
 from customgroqchat._records import AnswerFacts, Headers
 from customgroqchat.types.chat import ChatCompletion
 from customgroqchat.types.chat.chat_completion import Choice

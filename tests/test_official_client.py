@@ -255,7 +255,7 @@ def test_a_client_of_httpx_is_refused(wrong: Any) -> None:
 
 
 def test_what_has_no_meaning_here_is_said_to_have_none() -> None:
-    with pytest.warns(UserWarning, match="transport="):
+    with pytest.warns(UserWarning, match="transport"):
         assert DefaultHttpxClient(transport=object()).settings.keys() == (
             DefaultHttpxClient().settings.keys()
         )

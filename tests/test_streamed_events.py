@@ -21,9 +21,11 @@ from helpers_surface import (
 
 from customgroqchat import (
     APIConnectionError,
+    APIResponseValidationError,
     ClientClosedException,
     ClientError,
     GroqClient,
+    RequestCancelledException,
     Stream,
 )
 
@@ -206,25 +208,44 @@ def test_a_client_that_is_closed_closes_its_open_answers(make_client: MakeClient
         next(pieces)
         client.close(0.0)
         assert raw.is_closed
-        with pytest.raises((ClientClosedException, StopIteration)):
+        with pytest.raises(ClientClosedException):
             next(pieces)
         assert not books.open
         end.set()
 
 
 def test_another_thread_may_close_what_is_being_read(make_client: MakeClient) -> None:
-    end = threading.Event()
+    end, begun = threading.Event(), threading.Event()
     with RawServer(streams(PIECES[0], end, PIECES[1:])) as server:
         client = quick(make_client, server.url, LIMITS)
         books = Books(client)
         raw = CHATS.call(client, RAW, stream=True)
-        reading = in_thread(lambda: list(raw.iter_bytes()))
-        until(lambda: raw._body._state.has_begun and raw._body._state._busy.locked())
+
+        def read() -> None:
+            for _ in raw.iter_bytes():
+                begun.set()
+
+        reading = in_thread(read)
+        assert begun.wait(10)
         raw.close()
-        reading.exception(10)
+        assert isinstance(reading.exception(10), RequestCancelledException)
         until(lambda: not books.open)
         assert len(books.ways) == 1
         end.set()
+
+
+def test_a_stream_is_kept_within_bounds_also_when_it_is_read_raw(make_client: MakeClient) -> None:
+    many = [frame(chunk("x" * 800))] * 4
+    with RawServer(streams(many)) as server:
+        client = quick(make_client, server.url, LIMITS, max_response_bytes=1_024, max_retries=0)
+        books = Books(client)
+        with (
+            CHATS.call(client, LAZY, stream=True) as response,
+            pytest.raises(APIResponseValidationError, match="larger than 1024 bytes"),
+        ):
+            list(response.iter_bytes())
+        assert len(books.ways) == 1
+        assert not books.open
 
 
 def test_usage_that_came_before_the_end_is_what_it_took(make_client: MakeClient) -> None:

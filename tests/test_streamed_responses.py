@@ -232,6 +232,12 @@ def test_what_is_larger_than_an_answer_may_be_can_be_streamed(
             way.call(client)
         with way.call(client, LAZY) as response:
             assert sum(map(len, response.iter_bytes(100))) == 5_000
+        with (
+            way.call(client, LAZY) as response,
+            pytest.raises(GroqError, match="larger than 1024 bytes"),
+        ):
+            response.read()  # of which all would be kept
+        assert response.is_closed
 
 
 @pytest.mark.parametrize("way", BINARY_WAYS, ids=str)

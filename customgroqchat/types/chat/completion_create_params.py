@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from ..._types import NotGiven, Omit
 from ..shared_params import FunctionParameters
 from .chat_completion_function_call_option_param import ChatCompletionFunctionCallOptionParam
 from .chat_completion_message_param import ChatCompletionMessageParam
@@ -152,42 +153,42 @@ class CompletionCreateParamsBase(_Required, total=False):
     the client.
     """
 
-    citation_options: Literal["enabled", "disabled"] | None
-    compound_custom: CompoundCustom | None
-    disable_tool_validation: bool
-    documents: Iterable[Document] | None
-    exclude_domains: Sequence[str] | None
-    frequency_penalty: float | None
-    function_call: FunctionCall | None
-    functions: Iterable[Function] | None
-    include_domains: Sequence[str] | None
-    include_reasoning: bool | None
-    logit_bias: dict[str, int] | None
-    logprobs: bool | None
-    max_completion_tokens: int | Literal["auto"] | None
-    max_tokens: int | None
-    metadata: dict[str, str] | None
-    n: int | None
-    parallel_tool_calls: bool | None
-    presence_penalty: float | None
-    reasoning_effort: Literal["none", "default", "low", "medium", "high"] | None
-    reasoning_format: Literal["hidden", "raw", "parsed"] | None
-    response_format: ResponseFormat | Mapping[str, Any] | None
-    search_settings: SearchSettings | None
-    seed: int | None
-    service_tier: Literal["auto", "on_demand", "flex", "performance"] | None
-    stop: str | Sequence[str] | None
-    store: bool | None
-    stream_options: StreamOptions | None
-    temperature: float | None
-    tool_choice: ChatCompletionToolChoiceOptionParam | Mapping[str, Any] | None
-    tools: Iterable[ChatCompletionToolParam | Mapping[str, Any]] | None
-    top_logprobs: int | None
-    top_p: float | None
-    user: str | None
+    citation_options: Literal["enabled", "disabled"] | NotGiven | Omit | None
+    compound_custom: CompoundCustom | NotGiven | Omit | None
+    disable_tool_validation: bool | NotGiven | Omit
+    documents: Iterable[Document] | NotGiven | Omit | None
+    exclude_domains: Sequence[str] | NotGiven | Omit | None
+    frequency_penalty: float | NotGiven | Omit | None
+    function_call: FunctionCall | NotGiven | Omit | None
+    functions: Iterable[Function] | NotGiven | Omit | None
+    include_domains: Sequence[str] | NotGiven | Omit | None
+    include_reasoning: bool | NotGiven | Omit | None
+    logit_bias: dict[str, int] | NotGiven | Omit | None
+    logprobs: bool | NotGiven | Omit | None
+    max_completion_tokens: int | Literal["auto"] | NotGiven | Omit | None
+    max_tokens: int | NotGiven | Omit | None
+    metadata: dict[str, str] | NotGiven | Omit | None
+    n: int | NotGiven | Omit | None
+    parallel_tool_calls: bool | NotGiven | Omit | None
+    presence_penalty: float | NotGiven | Omit | None
+    reasoning_effort: Literal["none", "default", "low", "medium", "high"] | NotGiven | Omit | None
+    reasoning_format: Literal["hidden", "raw", "parsed"] | NotGiven | Omit | None
+    response_format: ResponseFormat | Mapping[str, Any] | NotGiven | Omit | None
+    search_settings: SearchSettings | NotGiven | Omit | None
+    seed: int | NotGiven | Omit | None
+    service_tier: Literal["auto", "on_demand", "flex", "performance"] | NotGiven | Omit | None
+    stop: str | Sequence[str] | NotGiven | Omit | None
+    store: bool | NotGiven | Omit | None
+    stream_options: StreamOptions | NotGiven | Omit | None
+    temperature: float | NotGiven | Omit | None
+    tool_choice: ChatCompletionToolChoiceOptionParam | Mapping[str, Any] | NotGiven | Omit | None
+    tools: Iterable[ChatCompletionToolParam | Mapping[str, Any]] | NotGiven | Omit | None
+    top_logprobs: int | NotGiven | Omit | None
+    top_p: float | NotGiven | Omit | None
+    user: str | NotGiven | Omit | None
 
 
 class CompletionCreateParams(CompletionCreateParamsBase, total=False):
     """A chat request."""
 
-    stream: bool | None
+    stream: bool | NotGiven | Omit | None

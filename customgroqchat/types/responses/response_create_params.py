@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypedDict
 
+from ..._types import NotGiven, Omit
+
 
 class ReasoningParam(TypedDict, total=False):
     """How much the model is to think."""
@@ -26,23 +28,23 @@ class _Required(TypedDict):
 class ResponseCreateParamsBase(_Required, total=False):
     """A request of the Responses API, streamed or not; the service keeps nothing of it."""
 
-    instructions: str | None
-    max_output_tokens: int | None
-    metadata: dict[str, str] | None
-    parallel_tool_calls: bool | None
-    reasoning: ReasoningParam | None
-    service_tier: Literal["auto", "default", "flex"] | None
-    store: Literal[False] | None
-    temperature: float | None
-    text: ResponseTextConfigParam
-    tool_choice: Literal["none", "auto", "required"] | Mapping[str, Any]
-    tools: Iterable[Mapping[str, Any]]
-    top_p: float | None
-    truncation: Literal["disabled"] | None
-    user: str | None
+    instructions: str | NotGiven | Omit | None
+    max_output_tokens: int | NotGiven | Omit | None
+    metadata: dict[str, str] | NotGiven | Omit | None
+    parallel_tool_calls: bool | NotGiven | Omit | None
+    reasoning: ReasoningParam | NotGiven | Omit | None
+    service_tier: Literal["auto", "default", "flex"] | NotGiven | Omit | None
+    store: Literal[False] | NotGiven | Omit | None
+    temperature: float | NotGiven | Omit | None
+    text: ResponseTextConfigParam | NotGiven | Omit
+    tool_choice: Literal["none", "auto", "required"] | Mapping[str, Any] | NotGiven | Omit
+    tools: Iterable[Mapping[str, Any]] | NotGiven | Omit
+    top_p: float | NotGiven | Omit | None
+    truncation: Literal["disabled"] | NotGiven | Omit | None
+    user: str | NotGiven | Omit | None
 
 
 class ResponseCreateParams(ResponseCreateParamsBase, total=False):
     """A request of the Responses API."""
 
-    stream: bool | None
+    stream: bool | NotGiven | Omit | None
