@@ -79,6 +79,7 @@ _SHORT_PROMPT = 64.0
 _MARGIN_KEPT = 1 - 1 / 32
 _MARGIN_LEAST = 0.02
 _MARGIN_MOST = 0.5
+_DOUBT_MOST = 1.0
 
 # A contradiction weighs more than a confirmation: where every third count is wrong, none is exact.
 _CONTRADICTED = 2
@@ -131,18 +132,25 @@ class Line(NamedTuple):
         """Return what a count of this kind is worth."""
         if origin.exact and not self.is_doubtful:
             return Verdict(origin.estimate, 0.0, exact=True)
-        tokens = self.correct(origin.estimate)
+        tokens = self._believed(origin)
         # Far from the prompts that were seen, the line itself may be wrong.
         doubt = math.sqrt(_variance(self.variances, origin.estimate)) / tokens
-        return Verdict(tokens, max(self.margin, min(doubt, _MARGIN_MOST)), exact=False)
+        return Verdict(tokens, max(self.margin, min(doubt, _DOUBT_MOST)), exact=False)
 
     def correct(self, estimate: float) -> float:
         """Return an estimate without its usual error, in tokens."""
         return max(1.0, estimate + self.offset + self.slope * estimate)
 
+    def _believed(self, origin: Origin) -> float:
+        """Return a corrected estimate, but never less than what would be believed.
+
+        From long prompts with too long a template follows a line on which short ones cost nothing.
+        """
+        return max(_least(origin) * origin.estimate, self.correct(origin.estimate))
+
     def learn(self, origin: Origin, truth: int) -> Line:
         """Return the line that has seen what a prompt really cost, in tokens."""
-        told = self.correct(origin.estimate)
+        told = self._believed(origin)
         error = truth - told
         variance = _variance(self.variances, origin.estimate) + _noise(origin.estimate)
         believed = error**2 <= _UNBELIEVABLE**2 * variance
@@ -191,10 +199,15 @@ def is_plausible(origin: Origin, truth: object) -> bool:
     """Whether a number can be what a prompt cost; if not, it is of another prompt, or of none."""
     if isinstance(truth, bool) or not isinstance(truth, int):
         return False
-    least, most = (0.5, 4.0) if origin.known else (0.125, 8.0)
+    least, most = _least(origin), 4.0 if origin.known else 8.0
     # A new template may well be many times as long as the shortest prompts.
     most *= max(origin.estimate, _SHORT_PROMPT)
     return max(1.0, least * origin.estimate) <= truth <= most
+
+
+def _least(origin: Origin) -> float:
+    """Return the fraction of an estimate below which nothing is believed."""
+    return 0.5 if origin.known else 0.125
 
 
 def _noise(estimate: float) -> float:

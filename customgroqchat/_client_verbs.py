@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._asking import Call, asked
 from ._http import ANY_BYTES, API_PREFIX, JSON, is_json
-from ._objects import APIObject
+from ._objects import APIAnswer, APIObject
 from ._text import shown
 from ._validation import encoded
 from .exceptions import InvalidRequestException
@@ -226,7 +226,8 @@ def _made_of(response: APIResponse[Any], to: Any) -> Any:
     if to is not None:
         return cast_response(response, to)
     if is_json(response.headers):
-        return _object_of(response.json())
+        data = response.json()
+        return APIAnswer.wrap(data).note(response._facts) if isinstance(data, dict) else data
     is_text = response.headers.get("content-type", "text/").startswith("text/")
     return response.text() if is_text else response
 

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 from ._client_copies import check_http_client
 from ._kinds_http import is_exposed
@@ -159,7 +159,7 @@ class Groq(GroqClient):
         super().__init__(
             api_key=api_key,
             base_url=None if base_url is None else str(base_url),
-            max_retries=max_retries if isinstance(max_retries, int) else None,
+            max_retries=cast(int, max_retries) if is_given(max_retries) else None,
             default_headers=given(headers) or None,
             default_query=default_query,
             **{"allow_http": True, **found, **settings},

@@ -271,7 +271,10 @@ class APIClient:
     def described(self, request: APIRequest) -> HTTPRequest:
         """Return what is sent for a request, without its body and without the key."""
         common = {**self._headers_for(request), "Authorization": "Bearer ***"}
-        headers = merged(common, _own_headers(request))
+        own = _own_headers(request)
+        if request.body is not None and request.content_type == JSON:
+            common["Content-Type"] = JSON
+        headers = merged(common, own)
         told = sent_headers(headers, request.api_key or self._api_key)
         return HTTPRequest(request.method, self._url(request), told)
 

@@ -32,7 +32,7 @@ LAYERS = {
     "_response_formats _signatures _tool_results "
     "_rule_learner _rungs _scope_state _sse _collector _json events "
     "_audio_length _batch_lines _batch_results "
-    "_lazy _pretty _dumping types types.*",
+    "_lazy _pretty _dumping _came_about types types.*",
     "machine": "_files _vocabulary_fetch _clock _process _surroundings _token_vocabulary "
     "_line _watchdog _observer _futures",
     "sources": "stores stores.* config_loader _config _config_files _limit_memory token_counter "
