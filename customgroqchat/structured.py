@@ -208,7 +208,7 @@ def _with_value(completion: ChatCompletion, value: Any) -> ParsedChatCompletion[
     choice: ParsedChoice[Any] = ParsedChoice({**first, "message": message})
     answer: ParsedChatCompletion[Any] = ParsedChatCompletion(completion)
     answer["choices"] = [choice, *others]
-    vars(answer).update(vars(completion))  # how it came about is no field, and goes along
+    answer.__setstate__(completion.__getstate__() or {})  # how it came about goes along
     return answer
 
 
