@@ -6,9 +6,11 @@ import contextlib
 import gc
 import ipaddress
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,14 +41,25 @@ def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@pytest.fixture
+def _room(request: pytest.FixtureRequest, _empty_home: Path) -> Iterator[str]:
+    """An empty directory: ``tmp_path`` if the test has one, which takes much longer to make."""
+    if "tmp_path" in request.fixturenames:
+        yield str(request.getfixturevalue("tmp_path"))
+        return
+    room = tempfile.mkdtemp(dir=_empty_home.parent)
+    yield room
+    shutil.rmtree(room, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
-def _isolated(tmp_path: Path, _empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolated(_room: str, _empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in an empty directory and home, without the variables of whoever runs the tests."""
     for name in list(os.environ):
         if name.startswith(_OURS) or name.upper() in (*_PROXIES, *_OF_REQUESTS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(_empty_home))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(_room)
 
 
 @pytest.fixture(autouse=True)

@@ -266,3 +266,15 @@ def test_what_holds_for_a_client_may_be_changed(make_client: MakeClient) -> None
     assert client.api_key == "gsk_new"
     with pytest.raises(ValueError, match="api_key"):
         client.api_key = ""
+
+
+def test_what_holds_for_a_client_can_be_set(make_client: MakeClient) -> None:
+    with RawServer(says(CHAT)) as first, RawServer(says(CHAT)) as second:
+        client = quick(make_client, first.url)
+        completions = client.chat.completions  # who holds it gets the new ones too
+        client.base_url = second.url
+        client.timeout = 3.0
+        client.max_retries = 0
+        completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+        assert (client.base_url, client.timeout, client.max_retries) == (second.url, 3.0, 0)
+        assert (len(first.heard), len(second.heard)) == (0, 1)
