@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 from typing import TYPE_CHECKING, Any
 
 from ._came_about import RateLimit
+from ._logs import set_up
 from ._objects import APIObject
 from ._objects import APIObject as BaseModel
 from ._options import RequestOptions
@@ -77,10 +77,7 @@ if TYPE_CHECKING:
 
 NoneType = type(None)
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())
-if os.environ.get("GROQ_LOG") in ("debug", "info"):  # as the official SDK has it
-    logging.basicConfig(format="[%(asctime)s - %(name)s:%(lineno)d - %(levelname)s] %(message)s")
-    logging.getLogger(__name__).setLevel(os.environ["GROQ_LOG"].upper())
+set_up(__name__, os.environ)
 
 # The parts are loaded when they are asked for, by name or by the first client: who only imports
 # the package, in a web application that starts or a command that completes, need not wait.

@@ -16,6 +16,8 @@ from .exceptions import InvalidRequestException
 
 if TYPE_CHECKING:
     from ._caller import Caller
+    from ._endpoints import Endpoint
+    from ._multipart import Attachment
     from ._response import APIResponse
 
 _NO_OPTIONS: Mapping[str, Any] = {}
@@ -118,48 +120,45 @@ class ClientVerbs:
         content: bytes | None = None,
         files: FormFiles | None = None,
     ) -> Any:
-        from ._caller import Form, Reply  # hardly ever needed, as the next
-        from ._endpoints import PACED
+        from ._endpoints import PACED  # hardly ever needed
 
         prefix, below = self._parted(path)
-        wanted = {**_named_as_here(options), **keywords}
-        wanted.pop("stream_cls", None)  # which is known here
-        call = asked(wanted, self._caller.defaults, self._caller.config().max_wait)
+        below, _, fixed_query = below.partition("?")
+        call = self._asked({**_named_as_here(options), **keywords}, fixed_query)
         if call.payload:  # what extra_json and extra_body add, and stream
-            if method == "GET" or not isinstance(body, Mapping | None):
-                raise InvalidRequestException(
-                    f"{next(iter(call.payload))!r} cannot be added to what is sent.",
-                    field=next(iter(call.payload)),
-                    value=shown(body),
-                    hint="Give the fields of the body as a mapping, in body.",
-                )
-            body = {**(body or {}), **call.payload}
-        below, _, fixed = below.partition("?")
-        query = "&".join(filter(None, [fixed, call.options.query]))
-        call = call._replace(options=replace(call.options, query=query))
+            body = {**_fields(method, body, call), **call.payload}
         endpoint = PACED.get(below) if (method, prefix) == ("POST", API_PREFIX) else None
         if endpoint is not None and isinstance(body, Mapping) and not files:
-            whole = _object_of if endpoint.accept == JSON else None
-            reply = Reply(whole, _streams().get(below), Form.RAW)
-            paced = self._caller.paced(endpoint, call._replace(payload=dict(body)), reply)
-            return paced.parse() if body.get("stream") else _made_of(paced, cast_to)
+            return self._send_paced(endpoint, call._replace(payload=dict(body)), cast_to)
         if isinstance(body, bytes) and content is None:
             body, content = None, body
-        if files and call.options.headers:  # the boundary is made here
+        more = {"prefix": prefix, **_encoded(body, content, files, call)}
+        return self._send_directly(method, below, call, cast_to, more)
+
+    def _asked(self, wanted: dict[str, Any], fixed_query: str) -> Call:
+        wanted.pop("stream_cls", None)  # which is known here
+        call = asked(wanted, self._caller.defaults, self._caller.config().max_wait)
+        query = "&".join(filter(None, [fixed_query, call.options.query]))
+        return call._replace(options=replace(call.options, query=query))
+
+    def _send_paced(self, endpoint: Endpoint, call: Call, cast_to: Any) -> Any:
+        from ._caller import Form, Reply
+
+        whole = _object_of if endpoint.accept == JSON else None
+        reply = Reply(whole, _streams().get(endpoint.path), Form.RAW)
+        answer = self._caller.paced(endpoint, call, reply)
+        return answer.parse() if call.payload.get("stream") else _made_of(answer, cast_to)
+
+    def _send_directly(
+        self, method: str, path: str, call: Call, cast_to: Any, more: Mapping[str, Any]
+    ) -> Any:
+        from ._caller import Reply
+
+        if "content_type" in more and call.options.headers:  # the boundary is made here
             left = {k: v for k, v in call.options.headers.items() if k.lower() != "content-type"}
             call = call._replace(options=replace(call.options, headers=left))
-        if body is not None and isinstance(body, Mapping) and body.get("stream"):
-            raise InvalidRequestException(
-                "stream cannot be True for this path.",
-                field="stream",
-                value="True",
-                hint="Of the paths without a method of their own, answers come whole.",
-            )
-        more = _encoded(body, content, files, call)
-        response = self._caller.direct(
-            method, below, call, Reply(None), prefix=prefix, accept=_ANYTHING, **more
-        )
-        return _made_of(response, cast_to)
+        answer = self._caller.direct(method, path, call, Reply(None), accept=_ANYTHING, **more)
+        return _made_of(answer, cast_to)
 
     def _parted(self, path: str) -> tuple[str, str]:
         """Return what stands before the path of the API, and that path."""
@@ -191,29 +190,53 @@ def _named_as_here(options: Mapping[str, Any]) -> dict[str, Any]:
     return {names.get(key, key): options[key] for key in options if key not in ignored}
 
 
+def _fields(method: str, body: Any, call: Call) -> Mapping[str, Any]:
+    """Return the fields of a body, to which others are to be added."""
+    if method != "GET" and isinstance(body, Mapping | None):
+        return body or {}
+    name = next(iter(call.payload))
+    raise InvalidRequestException(
+        f"{name!r} cannot be added to what is sent.",
+        field=name,
+        value=shown(body),
+        hint="Give the fields of the body as a mapping, in body.",
+    )
+
+
 def _encoded(
     body: Any, content: bytes | None, files: FormFiles | None, call: Call
 ) -> dict[str, Any]:
+    """Return the body, and its media type where that is not JSON."""
+    if isinstance(body, Mapping) and body.get("stream"):
+        raise InvalidRequestException(
+            "stream cannot be True for this path.",
+            field="stream",
+            value="True",
+            hint="Of the paths without a method of their own, answers come whole.",
+        )
     if files:
-        from ._multipart import attachment, form
+        from ._multipart import form
 
-        pairs = files.items() if isinstance(files, Mapping) else files
-        attached = [
-            (pair[0], attachment(f"files.{pair[0]}", pair[-1])) for pair in pairs if len(pair) == 2
-        ]
-        if len(attached) != len(pairs):
-            raise InvalidRequestException(
-                "files has an entry that is no pair.",
-                field="files",
-                value=shown(files),
-                hint="Give a mapping of fields to files, or a list of such pairs.",
-            )
-        upload = form(body or {}, attached)
+        upload = form(body or {}, _attached(files))
         return {"body": upload.body, "content_type": upload.content_type}
     if content is not None:
         told = {name.lower() for name in call.options.headers or ()}
-        return {"body": content, "content_type": "" if "content-type" in told else ANY_BYTES}
+        return {"body": content} | ({} if "content-type" in told else {"content_type": ANY_BYTES})
     return {} if body is None else {"body": encoded(body)}
+
+
+def _attached(files: FormFiles) -> list[tuple[str, Attachment]]:
+    from ._multipart import attachment
+
+    pairs = [*files.items()] if isinstance(files, Mapping) else [*files]
+    if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        raise InvalidRequestException(
+            "files has an entry that is no pair.",
+            field="files",
+            value=shown(files),
+            hint="Give a mapping of fields to files, or a list of such pairs.",
+        )
+    return [(name, attachment(f"files.{name}", file)) for name, file in pairs]
 
 
 def _object_of(data: Any) -> Any:

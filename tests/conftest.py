@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import ipaddress
+import itertools
 import os
 import shutil
 import socket
@@ -34,6 +35,15 @@ def pytest_collection_finish() -> None:
     """Have the garbage collector leave alone what the whole session needs: many tests call it."""
     gc.collect()
     gc.freeze()
+
+
+_ended = itertools.count(1)
+
+
+def pytest_runtest_logfinish() -> None:
+    """The same for the reports of tests, from time to time."""
+    if next(_ended) % 500 == 0:
+        pytest_collection_finish()
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ PACKAGE = Path(customgroqchat.__file__).parent
 
 #: From the bottom to the top; modules of one layer may know each other.
 LAYERS = {
-    "words": "exceptions _records _text _types _version _http",
+    "words": "exceptions _records _text _types _version _http _logs",
     "pure": "_bucket _headers _retry _ordering _objects _limits _expectation _faults _validation "
     "_text_completion _token_estimator _token_families _token_harmony _token_request "
     "_token_count _token_payload _token_responses _calibration "

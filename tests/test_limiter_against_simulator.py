@@ -45,7 +45,8 @@ RULES = [
     for charging, kept, end, caps, start in itertools.product(
         range(len(CHARGING)), (0, 1), (0, 1), (True, False), (1.0, 0.1)
     )
-    if caps or CHARGING[charging] != "prompt"  # without a cap, it and "prompt+cap" are the same
+    # Without a cap, "prompt" and "prompt+cap" are the same. An empty bucket is the harder start.
+    if (caps or CHARGING[charging] != "prompt") and (start < 1.0 or end == kept)
 ]
 
 
