@@ -76,11 +76,11 @@ def test_chunks_as_they_came_give_the_same_events(row: dict[str, Any]) -> None:
 
 
 @of(STREAMS)
-@pytest.mark.parametrize("size", [3, 17, 1024])
-def test_other_cuts_give_the_same_events(row: dict[str, Any], size: int) -> None:
-    stream = body(row)
-    pieces = (stream[start : start + size] for start in range(0, len(stream), size))
-    assert decoded(pieces) == events_of(row)
+def test_other_cuts_give_the_same_events(row: dict[str, Any]) -> None:
+    stream, events = body(row), events_of(row)
+    for size in (5, 17, 1024):
+        pieces = (stream[start : start + size] for start in range(0, len(stream), size))
+        assert decoded(pieces) == events, size
 
 
 @of(WHOLE)

@@ -244,12 +244,13 @@ def is_faithful(made: APIObject, data: dict[str, Any]) -> bool:
     return same and made == data and all(dump == data for dump in dumps)
 
 
-@pytest.mark.parametrize("row", ANSWERS, ids=lambda row: row["id"])
-def test_recorded_answers_equal_their_json(row: dict[str, Any]) -> None:
-    data = json.loads(row["response"]["body"])
-    made = class_for(row).wrap(data)
-    assert is_faithful(made, data)
-    assert {name: getattr(made, name) for name in data} == data
+@pytest.mark.parametrize("start", range(0, len(ANSWERS), 20))
+def test_recorded_answers_equal_their_json(start: int) -> None:
+    for row in ANSWERS[start : start + 20]:
+        data = json.loads(row["response"]["body"])
+        made = class_for(row).wrap(data)
+        assert is_faithful(made, data), row["id"]
+        assert {name: getattr(made, name) for name in data} == data, row["id"]
 
 
 @pytest.mark.parametrize("row", STREAMED, ids=lambda row: row["id"])
