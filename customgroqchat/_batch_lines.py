@@ -6,12 +6,11 @@ import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from ._json import encode
-from ._text import shown
 from ._types import given
-from ._validation import check_chat_payload, check_json
+from ._validation import check_chat_payload, check_json, refuse
 from .exceptions import InvalidRequestException
 
 CHAT = "/v1/chat/completions"
@@ -102,7 +101,7 @@ def input_files(requests: Iterable[Any], rules: LineRules) -> Iterator[InputFile
         InvalidRequestException: requests are wrong; names each of them by its position.
     """
     if isinstance(requests, Mapping | str | bytes) or not isinstance(requests, Iterable):
-        _refuse("requests", requests, "give a list, or another iterable, of mappings")
+        refuse("requests", requests, "give a list, or another iterable, of mappings")
     if iter(requests) is not requests:
         _check_all(requests, rules)
     return _split(requests, rules)
@@ -168,7 +167,7 @@ def _line(names: _Names, position: int, request: Any, rules: LineRules) -> tuple
     line = {"custom_id": custom_id, "method": "POST", "url": rules.endpoint, "body": body}
     encoded = _encoded(line, body) + b"\n"
     if len(encoded) > rules.limits.size:
-        _refuse(
+        refuse(
             "body",
             f"{len(encoded)} bytes",
             f"make it shorter; a whole file has {rules.limits.size} at most",
@@ -179,23 +178,23 @@ def _line(names: _Names, position: int, request: Any, rules: LineRules) -> tuple
 def _parts(request: Any, endpoint: str) -> tuple[Any, Mapping[str, Any]]:
     """Return the wanted name and the body of a request, which may be a line already."""
     if not isinstance(request, Mapping):
-        _refuse("", request, "give a mapping with model and messages, or a line of a batch file")
+        refuse("", request, "give a mapping with model and messages, or a line of a batch file")
     if "body" not in request:
         return request.get("custom_id"), {k: v for k, v in request.items() if k != "custom_id"}
     for name in request.keys() - _LINE_FIELDS:
-        _refuse(str(name), request[name], "a line has custom_id, method, url and body only")
+        refuse(str(name), request[name], "a line has custom_id, method, url and body only")
     if request.get("method", "POST") != "POST":
-        _refuse("method", request["method"], "give 'POST'")
+        refuse("method", request["method"], "give 'POST'")
     if request.get("url", endpoint) != endpoint:
-        _refuse("url", request["url"], f"the endpoint of this batch is {endpoint}")
+        refuse("url", request["url"], f"the endpoint of this batch is {endpoint}")
     if not isinstance(request["body"], Mapping):
-        _refuse("body", request["body"], "give a mapping with model and messages")
+        refuse("body", request["body"], "give a mapping with model and messages")
     return request.get("custom_id"), request["body"]
 
 
 def _body(fields: dict[str, Any], endpoint: str) -> dict[str, Any]:
     for name in sorted(fields.keys() & _NOT_FIELDS):
-        _refuse(name, fields[name], "it is for single calls and not for a batch; leave it out")
+        refuse(name, fields[name], "it is for single calls and not for a batch; leave it out")
     if "model_name" in fields:  # as requests of map() may have it
         fields.setdefault("model", fields.pop("model_name"))
     if endpoint == CHAT:
@@ -206,9 +205,9 @@ def _body(fields: dict[str, Any], endpoint: str) -> dict[str, Any]:
 def _check_chat(body: Mapping[str, Any]) -> None:
     check_chat_payload(body)
     if body.get("stream"):
-        _refuse("stream", body["stream"], "the answers of a batch are in a file; leave it out")
+        refuse("stream", body["stream"], "the answers of a batch are in a file; leave it out")
     if body.get("max_completion_tokens") == "auto":
-        _refuse("max_completion_tokens", "auto", "a batch needs a number, or nothing")
+        refuse("max_completion_tokens", "auto", "a batch needs a number, or nothing")
 
 
 def _encoded(line: Mapping[str, Any], body: Mapping[str, Any]) -> bytes:
@@ -234,10 +233,10 @@ class _Names:
         if wanted is None:
             return self._generated(position)
         if not isinstance(wanted, str) or not wanted.strip():
-            _refuse("custom_id", wanted, "give a string, or leave it out")
+            refuse("custom_id", wanted, "give a string, or leave it out")
         earlier = self._bearer_of(wanted, position)
         if earlier is not None:
-            _refuse("custom_id", wanted, f"give another one; requests[{earlier}] has it already")
+            refuse("custom_id", wanted, f"give another one; requests[{earlier}] has it already")
         self._position_of[wanted] = position
         self._given_at.add(position)
         return wanted
@@ -246,9 +245,7 @@ class _Names:
         name = numbered(position)
         if name in self._position_of:
             other = f"requests[{self._position_of[name]}]"
-            _refuse(
-                "custom_id", name, f"give another one; it is generated here, and {other} has it"
-            )
+            refuse("custom_id", name, f"give another one; it is generated here, and {other} has it")
         return name
 
     def _bearer_of(self, wanted: str, position: int) -> int | None:
@@ -311,13 +308,3 @@ def _ranges(numbers: list[int]) -> str:
     ends = [n for i, n in enumerate(numbers) if i + 1 == len(numbers) or numbers[i + 1] != n + 1]
     pairs = zip(starts, ends, strict=True)
     return ", ".join(f"{start}-{end}" if end > start else f"{start}" for start, end in pairs)
-
-
-def _refuse(field: str, value: object, remedy: str) -> NoReturn:
-    text = shown(value)
-    raise InvalidRequestException(
-        f"{field or 'It'} cannot be {text}.",
-        field=field or None,
-        value=text,
-        hint=f"{remedy[0].upper()}{remedy[1:]}.",
-    )

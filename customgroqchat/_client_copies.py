@@ -131,7 +131,7 @@ class ClientCopies:
     @api_key.setter
     def api_key(self, value: str) -> None:
         if not isinstance(value, str) or not value:
-            raise ValueError(f"api_key cannot be {shown(value)}; give a key")
+            raise ValueError(f"api_key cannot be a {type(value).__name__} or empty; give a key")
         self._adopt(api_key=value)
 
     @property

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._asking import Call, asked
 from ._http import ANY_BYTES, API_PREFIX, JSON, is_json
 from ._objects import APIAnswer, APIObject
 from ._text import shown
-from ._validation import encoded
+from ._validation import encoded, refuse
 from .exceptions import InvalidRequestException
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ClientVerbs:
     - ``stream``: True for a :class:`Stream`, where the path has such.
     - ``options``: The official SDK's: ``headers``, ``params``, ``timeout``, ``max_retries``,
       ``extra_json``.
-    - ``**keywords``: See :class:`~customgroqchat.resources._resource.RequestOptions`.
+    - ``**keywords``: See :class:`~customgroqchat.resources._resource.DirectOptions`.
 
     They raise InvalidRequestException if the request cannot be right, and APIError if the service
     refused or could not be reached.
@@ -164,10 +164,10 @@ class ClientVerbs:
         """Return what stands before the path of the API, and that path."""
         host = self._caller.base_url
         if not isinstance(path, str) or not path:
-            raise _wrong_path(path)
+            _refuse_path(path)
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
             if not path.startswith(f"{host}/"):
-                raise _wrong_path(path)
+                _refuse_path(path)
             path = path.removeprefix(host)
         path = path if path.startswith("/") else f"/{path}"
         if path.startswith(f"{API_PREFIX}/"):
@@ -255,10 +255,9 @@ def _made_of(response: APIResponse[Any], to: Any) -> Any:
     return response.text() if is_text else response
 
 
-def _wrong_path(path: object) -> InvalidRequestException:
-    return InvalidRequestException(
-        f"path cannot be {shown(path)}.",
-        field="path",
-        value=shown(path),
-        hint="Give a path behind the client's base_url, such as '/openai/v1/models'.",
+def _refuse_path(path: object) -> NoReturn:
+    refuse(
+        "path",
+        path,
+        "give a path behind the client's base_url, such as '/openai/v1/models'",
     )

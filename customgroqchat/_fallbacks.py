@@ -8,12 +8,11 @@ from typing import Any, Literal
 
 from ._model_advice import is_gone
 from ._presets import RETIRED
-from ._text import shown
+from ._validation import refuse
 from .exceptions import (
     APIStatusError,
     CapacityExceededError,
     GroqError,
-    InvalidRequestException,
     PermissionDeniedError,
     RateLimitExceededException,
 )
@@ -111,15 +110,9 @@ def chain_of(model: str, fallbacks: object) -> tuple[str, ...]:
     if fallbacks is None:
         return (model,)
     if isinstance(fallbacks, str | bytes | Mapping) or not isinstance(fallbacks, Iterable):
-        raise _refusal("fallbacks", fallbacks, 'Give a list, such as ["openai/gpt-oss-20b"].')
+        refuse("fallbacks", fallbacks, 'Give a list, such as ["openai/gpt-oss-20b"].')
     names = list(fallbacks)
     for index, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
-            raise _refusal(f"fallbacks[{index}]", name, "Give the name of a model.")
+            refuse(f"fallbacks[{index}]", name, "Give the name of a model.")
     return tuple(dict.fromkeys([model, *names]))
-
-
-def _refusal(field: str, value: object, hint: str) -> InvalidRequestException:
-    return InvalidRequestException(
-        f"{field} cannot be {shown(value)}.", field=field, value=shown(value), hint=hint
-    )

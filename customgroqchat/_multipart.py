@@ -10,11 +10,12 @@ import mimetypes
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from ._json import encode
 from ._text import shown
 from ._types import is_given
+from ._validation import refuse
 from .exceptions import InvalidRequestException
 
 _UNNAMED = "upload"
@@ -90,7 +91,7 @@ def _parts(field: str, file: Any) -> tuple[str | None, Any, str | None, Mapping[
     if not isinstance(file, tuple):
         return None, file, None, None
     if not 2 <= len(file) <= 4:
-        raise _wrong(field, file)
+        _refuse(field, file)
     name, content, content_type, headers = (*file, None, None)[:4]
     return name, content, content_type, headers
 
@@ -113,7 +114,7 @@ def _bytes_of(field: str, content: Any) -> bytes:
     if isinstance(data, str) and not isinstance(content, io.TextIOBase):
         return data.encode()
     if not isinstance(data, bytes):
-        raise _wrong(field, content)
+        _refuse(field, content)
     return data
 
 
@@ -136,11 +137,10 @@ def _word(value: Any) -> str | bytes:
     return encode(value)  # true, 0.5; and what is nested stays JSON
 
 
-def _wrong(field: str, value: object) -> InvalidRequestException:
-    return InvalidRequestException(
-        f"{field} cannot be {shown(value)}.",
-        field=field,
-        value=shown(value),
-        hint="Give bytes, a file opened in binary mode, a pathlib.Path, or a tuple "
-        "(name, content[, media type[, headers]]).",
+def _refuse(field: str, value: object) -> NoReturn:
+    refuse(
+        field,
+        value,
+        "give bytes, a file opened in binary mode, a pathlib.Path, or a tuple "
+        "(name, content[, media type[, headers]])",
     )

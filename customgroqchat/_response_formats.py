@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from ._annotations import shape_of
 from ._foreign_models import foreign_model
@@ -24,8 +24,7 @@ from ._schemas import (
 )
 from ._shapes import UnknownTypeError, document
 from ._strictness import NotStrictError, strict_form
-from ._text import shown
-from .exceptions import InvalidRequestException
+from ._validation import refuse
 
 #: The models of which the service promises that their answers fit a strict schema.
 STRICT_MODELS = frozenset({"openai/gpt-oss-20b", "openai/gpt-oss-120b"})
@@ -63,7 +62,7 @@ class ResponseFormat:
         """
         if self.sent is not None:
             if strict is not None:
-                _refuse("strict", strict, "It has its place in response_format, which is sent so.")
+                refuse("strict", strict, "It has its place in response_format, which is sent so.")
             return self.sent
         schema = self._schema_with_object()
         strictly = self._strict_schema(schema, model, strict)
@@ -81,7 +80,7 @@ class ResponseFormat:
             if strict is None:
                 return None
             why = f"It cannot be strict: {error}. Leave strict out, or name all fields."
-            _refuse("response_format", self.name, why)
+            refuse("response_format", self.name, why)
 
     def _is_wrapped(self) -> bool:
         return self.sent is None and self.schema is not None and self.schema.get("type") != "object"
@@ -128,11 +127,11 @@ def response_format_of(given: Any) -> ResponseFormat:
     if isinstance(given, Mapping):
         return _of_api(given) if given.get("type") in _API_TYPES else _of_schema(given)
     if given is None or isinstance(given, str):
-        _refuse("response_format", given, "Give a class, a JSON schema or the API's mapping.")
+        refuse("response_format", given, "Give a class, a JSON schema or the API's mapping.")
     try:
         return _of_type(given)
     except UnknownTypeError as error:
-        _refuse("response_format", given, f"{_sentence(str(error))} {_TYPES}")
+        refuse("response_format", given, f"{_sentence(str(error))} {_TYPES}")
 
 
 _API_TYPES = ("json_schema", "json_object", "text")
@@ -164,7 +163,7 @@ def _of_schema(given: JSONSchema) -> ResponseFormat:
 
 def _of_api(given: Mapping[str, Any]) -> ResponseFormat:
     if given["type"] == "text":
-        _refuse("response_format", dict(given), "Texts have no form; use create().")
+        refuse("response_format", dict(given), "Texts have no form; use create().")
     inside = given.get("json_schema")
     schema = inside.get("schema") if isinstance(inside, Mapping) else None
     if given["type"] == "json_object" or schema is None:
@@ -194,8 +193,3 @@ def _name(name: str) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _refuse(field: str, value: object, hint: str) -> NoReturn:
-    text = shown(value)
-    raise InvalidRequestException(f"{field} cannot be {text}.", field=field, value=text, hint=hint)

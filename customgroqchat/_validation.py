@@ -131,13 +131,13 @@ def check_deadline(value: Any) -> None:
 
 
 def refuse(field: str, value: object, remedy: str) -> NoReturn:
-    """Raise the error for a value that a field cannot have."""
+    """Raise the error for a value that a field cannot have; without a field, for all of it."""
     text = shown(value)
     raise InvalidRequestException(
-        f"{field} cannot be {text}.",
-        field=field,
+        f"{field or 'It'} cannot be {text}.",
+        field=field or None,
         value=text,
-        hint=f"{remedy[0].upper()}{remedy[1:]}.",
+        hint=f"{remedy[0].upper()}{remedy[1:].removesuffix('.')}.",
     )
 
 

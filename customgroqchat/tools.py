@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from ._signatures import Tool, paired, tool_of
-from ._text import shown
 from ._tool_calls import Message, ToolCaller, ToolCallRecord
+from ._validation import refuse
 from .exceptions import (
     BadRequestError,
-    InvalidRequestException,
     ToolLoopException,
 )
 from .structured import Create, refuse_stream
@@ -148,11 +147,11 @@ def run_tools(
 
 def _check(max_rounds: Any, at_limit: Any, on_error: Any) -> None:
     if not isinstance(max_rounds, int) or max_rounds < 1:
-        _refuse("max_rounds", max_rounds, "Give an integer of at least 1.")
+        refuse("max_rounds", max_rounds, "Give an integer of at least 1.")
     if at_limit not in ("raise", "answer"):
-        _refuse("at_limit", at_limit, "Give 'raise' or 'answer'.")
+        refuse("at_limit", at_limit, "Give 'raise' or 'answer'.")
     if on_error not in ("tell", "raise"):
-        _refuse("on_error", on_error, "Give 'tell' or 'raise'.")
+        refuse("on_error", on_error, "Give 'tell' or 'raise'.")
 
 
 # --- the tools --------------------------------------------------------------------------------
@@ -164,11 +163,11 @@ def _tools(
 ) -> list[Tool]:
     known = [_tool(f"tools[{index}]", tool, functions) for index, tool in enumerate(tools)]
     if not known:
-        _refuse("tools", tools, "Give at least one, or use create().")
+        refuse("tools", tools, "Give at least one, or use create().")
     names = [tool.name for tool in known if tool.name]
     for name in names:
         if names.count(name) > 1:
-            _refuse("tools", name, "Two tools have this name.")
+            refuse("tools", name, "Two tools have this name.")
     return known
 
 
@@ -176,19 +175,14 @@ def _tool(where: str, tool: Any, functions: Mapping[str, Callable[..., Any]]) ->
     if callable(tool):
         return tool_of(tool)
     if not isinstance(tool, Mapping):
-        _refuse(where, tool, "Give a function, or a mapping with a 'type'.")
+        refuse(where, tool, "Give a function, or a mapping with a 'type'.")
     if tool.get("type") != "function":
         return Tool(tool)  # the service does it
     function = tool.get("function")
     name = function.get("name") if isinstance(function, Mapping) else None
     if not isinstance(name, str) or name not in functions:
-        _refuse(where, name, "Give what does it: functions={name: function}.")
+        refuse(where, name, "Give what does it: functions={name: function}.")
     return paired(tool, functions[name])
-
-
-def _refuse(field: str, value: object, hint: str) -> NoReturn:
-    text = shown(value)
-    raise InvalidRequestException(f"{field} cannot be {text}.", field=field, value=text, hint=hint)
 
 
 # --- the conversation -------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_every_method_of_a_resource_has_an_example(resource: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("options", [_resource.RequestOptions, _resource.PacedOptions])
+@pytest.mark.parametrize("options", [_resource.DirectOptions, _resource.PacedOptions])
 def test_every_keyword_of_all_methods_is_explained(options: Any) -> None:
     page = read("docs/resources.rst")
     section = page[page.index("Keywords of all methods") : page.index("Left out, or null")]

@@ -29,7 +29,7 @@ R = TypeVar("R")
 S = TypeVar("S", bound="Resource")
 
 
-class RequestOptions(TypedDict, total=False):
+class DirectOptions(TypedDict, total=False):
     """Keywords that every method takes.
 
     ``extra_headers``, ``extra_query`` and ``extra_body`` are added to what is sent, and win;
@@ -45,7 +45,7 @@ class RequestOptions(TypedDict, total=False):
     max_retries: int | None
 
 
-class PacedOptions(RequestOptions, total=False):
+class PacedOptions(DirectOptions, total=False):
     """Keywords of the methods whose requests count for limits, beside the common ones.
 
     ``priority`` is ``"high"``, ``"normal"``, ``"low"`` or an integer, smaller is sooner;
@@ -96,7 +96,7 @@ class Resource:
         """Send a request that counts for no limit.
 
         Raises:
-            TypeError: a keyword is none of :class:`RequestOptions`.
+            TypeError: a keyword is none of :class:`DirectOptions`.
         """
         check_keywords(parameters)
         return self._caller.direct(
@@ -128,7 +128,7 @@ def spelt_out(method: Callable[..., Any], *keywords: Any) -> None:
 def check_keywords(keywords: Mapping[str, Any]) -> None:
     """Refuse keywords that would have no effect. Raises TypeError."""
     for name in keywords:
-        if name not in RequestOptions.__annotations__:
+        if name not in DirectOptions.__annotations__:
             raise TypeError(f"{name!r} is no keyword of this method")
 
 

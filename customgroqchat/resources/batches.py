@@ -16,7 +16,7 @@ from .._text import shown
 from .._types import NOT_GIVEN, NotGiven, Omit, given
 from .._validation import encoded, is_list
 from ..types.batch import Batch, BatchListResponse
-from ._resource import RequestOptions, Resource, check_keywords, lazy, path_with, raw
+from ._resource import DirectOptions, Resource, check_keywords, lazy, path_with, raw
 from .files import Files
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Batches(Resource, RunsBatches):
         endpoint: Literal["/v1/chat/completions"],
         input_file_id: str,
         metadata: Mapping[str, str] | NotGiven | Omit | None = NOT_GIVEN,
-        **options: Unpack[RequestOptions],
+        **options: Unpack[DirectOptions],
     ) -> Batch:
         """Start a batch.
 
@@ -55,7 +55,7 @@ class Batches(Resource, RunsBatches):
             endpoint: What the requests are for.
             input_file_id: The file with the requests.
             metadata: Words of your own.
-            **options: See :class:`RequestOptions`.
+            **options: See :class:`DirectOptions`.
         """
         check_keywords(options)
         wanted = {
@@ -70,7 +70,7 @@ class Batches(Resource, RunsBatches):
         made = self._caller.direct("POST", "/batches", call, reply, body=body, is_repeatable=False)
         return cast(Batch, made)
 
-    def retrieve(self, batch_id: str, **options: Unpack[RequestOptions]) -> Batch:
+    def retrieve(self, batch_id: str, **options: Unpack[DirectOptions]) -> Batch:
         """Return how a batch stands."""
         path = path_with("/batches", "batch_id", batch_id)
         return cast(Batch, self._direct("GET", path, Batch.wrap, options))
@@ -81,7 +81,7 @@ class Batches(Resource, RunsBatches):
         cursor: str | NotGiven | Omit | None = NOT_GIVEN,
         limit: int | NotGiven | Omit | None = NOT_GIVEN,
         id: Sequence[str] | str | NotGiven | Omit | None = NOT_GIVEN,
-        **options: Unpack[RequestOptions],
+        **options: Unpack[DirectOptions],
     ) -> BatchListResponse:
         """Return a page of the batches of the account, in ``data``.
 
@@ -89,7 +89,7 @@ class Batches(Resource, RunsBatches):
             cursor: ``paging.next_cursor`` of the page before; see :meth:`iterate`.
             limit: How many to a page.
             id: Only these, at most 200.
-            **options: See :class:`RequestOptions`.
+            **options: See :class:`DirectOptions`.
         """
         ids = [id] if isinstance(id, str) else id
         wanted = {
@@ -104,7 +104,7 @@ class Batches(Resource, RunsBatches):
         return cast(BatchListResponse, found)
 
     def iterate(
-        self, *, id: Sequence[str] | None = None, **options: Unpack[RequestOptions]
+        self, *, id: Sequence[str] | None = None, **options: Unpack[DirectOptions]
     ) -> Iterator[Batch]:
         """Yield the batches of the account, or those with these ids, whatever their number.
 
@@ -123,7 +123,7 @@ class Batches(Resource, RunsBatches):
                     break
                 cursor = found
 
-    def cancel(self, batch_id: str, **options: Unpack[RequestOptions]) -> Batch:
+    def cancel(self, batch_id: str, **options: Unpack[DirectOptions]) -> Batch:
         """Cancel a batch; what is done of it by then can be had. It takes up to ten minutes."""
         path = path_with("/batches", "batch_id", batch_id, "/cancel")
         return cast(Batch, self._direct("POST", path, Batch.wrap, options))

@@ -10,7 +10,7 @@ from .._response import BinaryAPIResponse
 from .._types import File
 from ..types.file_object import FileDeleteResponse, FileListResponse, FileObject
 from ._resource import (
-    RequestOptions,
+    DirectOptions,
     Resource,
     check_keywords,
     lazy,
@@ -33,7 +33,7 @@ class Files(Resource):
     """
 
     def create(
-        self, *, file: File, purpose: Literal["batch"], **options: Unpack[RequestOptions]
+        self, *, file: File, purpose: Literal["batch"], **options: Unpack[DirectOptions]
     ) -> FileObject:
         """Upload a file; it is read into memory.
 
@@ -41,7 +41,7 @@ class Files(Resource):
             file: Bytes, a file object that reads bytes, a path, or a tuple (name, content[, media
                 type[, headers]]).
             purpose: What it is for.
-            **options: See :class:`RequestOptions`.
+            **options: See :class:`DirectOptions`.
         """
         from .._multipart import attachment, form
 
@@ -60,17 +60,17 @@ class Files(Resource):
             ),
         )
 
-    def list(self, **options: Unpack[RequestOptions]) -> FileListResponse:
+    def list(self, **options: Unpack[DirectOptions]) -> FileListResponse:
         """Return the files of the account, in ``data``."""
         found = self._direct("GET", "/files", FileListResponse.wrap, options)
         return cast(FileListResponse, found)
 
-    def info(self, file_id: str, **options: Unpack[RequestOptions]) -> FileObject:
+    def info(self, file_id: str, **options: Unpack[DirectOptions]) -> FileObject:
         """Return what is known of a file."""
         path = path_with("/files", "file_id", file_id)
         return cast(FileObject, self._direct("GET", path, FileObject.wrap, options))
 
-    def content(self, file_id: str, **options: Unpack[RequestOptions]) -> BinaryAPIResponse:
+    def content(self, file_id: str, **options: Unpack[DirectOptions]) -> BinaryAPIResponse:
         """Return what is in a file, all of it at once.
 
         For large ones there is ``with_streaming_response``.
@@ -79,7 +79,7 @@ class Files(Resource):
         found = self._direct("GET", path, None, options, accept=ANY_BYTES)
         return cast(BinaryAPIResponse, found)
 
-    def delete(self, file_id: str, **options: Unpack[RequestOptions]) -> FileDeleteResponse:
+    def delete(self, file_id: str, **options: Unpack[DirectOptions]) -> FileDeleteResponse:
         """Delete a file."""
         path = path_with("/files", "file_id", file_id)
         gone = self._direct("DELETE", path, FileDeleteResponse.wrap, options)

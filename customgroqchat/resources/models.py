@@ -10,7 +10,7 @@ from .._caller import Caller, Form
 from .._model_catalog import ModelCatalog
 from ..exceptions import APIConnectionError, APIError
 from ..types.model import Model, ModelDeleted, ModelList
-from ._resource import RequestOptions, Resource, lazy, path_with, raw
+from ._resource import DirectOptions, Resource, lazy, path_with, raw
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,7 +38,7 @@ class Models(Resource):
     def _as(self, form: Form) -> Models:
         return Models(self._caller, form, self._catalog)
 
-    def list(self, **options: Unpack[RequestOptions]) -> ModelList:
+    def list(self, **options: Unpack[DirectOptions]) -> ModelList:
         """Return the models, with context windows and, where told, prices.
 
         Blocks for one request to each account that is configured, as a rule one. What it says is
@@ -54,7 +54,7 @@ class Models(Resource):
         self._catalog.learn(served.values())
         return ModelList({**lists[0], "data": list(served.values())}).note(lists[0]._facts)
 
-    def retrieve(self, model: str, **options: Unpack[RequestOptions]) -> Model:
+    def retrieve(self, model: str, **options: Unpack[DirectOptions]) -> Model:
         """Return what the service says of a model."""
         path = path_with("/models", "model", model)
         found = self._direct("GET", path, Model.wrap, options)
@@ -62,7 +62,7 @@ class Models(Resource):
             self._catalog.learn_one(found)
         return cast(Model, found)
 
-    def delete(self, model: str, **options: Unpack[RequestOptions]) -> ModelDeleted:
+    def delete(self, model: str, **options: Unpack[DirectOptions]) -> ModelDeleted:
         """Delete a model of one's own."""
         path = path_with("/models", "model", model)
         return cast(ModelDeleted, self._direct("DELETE", path, ModelDeleted.wrap, options))
