@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._asking import Call, check_max_retries, headers_of, timeout_of
+from ._asking import Call, Defaults, check_max_retries, headers_of, timeout_of
 from ._fallbacks import chain_of
 from ._http import layered, merged
 from ._options import RequestOptions
@@ -92,21 +92,29 @@ class ClientCopies:
         if is_given(max_retries):
             check_max_retries(max_retries)
         options = {**old.options, **{key: wishes[key] for key in wishes if is_given(wishes[key])}}
-        headers = layered(old.headers, headers_of("default_headers", default_headers))
-        if set_default_headers is not None:
-            mine = layered(self._parts.config.default_headers, old.headers)
-            put = headers_of("set_default_headers", set_default_headers)
-            headers = layered(dict.fromkeys(mine, omit), put)
-        query = {**old.query, **(default_query or {})}
-        if set_default_query is not None:
-            query = dict(set_default_query)
         Call({}, RequestOptions(**options)).check()
-        twin = self._twin(old._replace(options=options, headers=headers, query=query))
+        query = {**old.query, **(default_query or {})}
+        defaults = Defaults(
+            options,
+            self._headers_with(default_headers, set_default_headers),
+            query if set_default_query is None else set_default_query,
+        )
+        twin = self._twin(defaults)
         if is_given(timeout):
             twin._told_timeout = timeout
         return twin
 
     with_options = copy
+
+    def _headers_with(
+        self, added: Mapping[str, Any] | None, put: Mapping[str, Any] | None
+    ) -> Mapping[str, Any]:
+        """Return the default headers with others added, or with others in their place."""
+        old = self._caller.defaults.headers
+        if put is None:
+            return layered(old, headers_of("default_headers", added))
+        taken_away = dict.fromkeys(layered(self._parts.config.default_headers, old), omit)
+        return layered(taken_away, headers_of("set_default_headers", put))
 
     def _adopt(self, **wishes: Any) -> None:
         """Have the defaults of a copy for oneself."""

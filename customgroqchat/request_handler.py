@@ -213,22 +213,11 @@ class RequestHandler:
             body, demand = encode(fit.payload), demand._replace(output_cap=fit.cap)
         self.catalog.check(facts, demand.prompt_at_least, demand.output_cap)
         self._limiter.check_fits(scope, demand)
-        has_events = bool(payload.get("stream"))
-        request = APIRequest(
-            "POST",
-            endpoint.path,
-            body,
-            settings.base_url,
-            settings.api_key,
-            options.timeout,
-            is_stream=has_events if is_stream is None else is_stream,
-            query=options.query,
-            headers=options.headers,
-            accept=EVENT_STREAM if has_events else endpoint.accept,
-            max_retries=options.max_retries,
-        )
-        if upload is not None:
-            request = request._replace(content_type=upload.content_type)
+        request = _request(endpoint, body, settings, options, upload)
+        if payload.get("stream"):
+            request = request._replace(is_stream=True, accept=EVENT_STREAM)
+        if is_stream is not None:
+            request = request._replace(is_stream=is_stream)
         work = Work(request, scope, demand, convert, self._clock)
         work.endpoint, work.count, work.fit = endpoint, count, fit
         return work
@@ -289,3 +278,25 @@ class RequestHandler:
             return seconds
         buckets = self._limiter.buckets(scope)
         return min([seconds, *(buckets[name].limit for name in ("ASH", "ASD") if name in buckets)])
+
+
+def _request(
+    endpoint: Endpoint,
+    body: bytes,
+    settings: ModelConfig,
+    options: RequestOptions,
+    upload: Upload | None,
+) -> APIRequest:
+    request = APIRequest(
+        "POST",
+        endpoint.path,
+        body,
+        settings.base_url,
+        settings.api_key,
+        options.timeout,
+        query=options.query,
+        headers=options.headers,
+        accept=endpoint.accept,
+        max_retries=options.max_retries,
+    )
+    return request if upload is None else request._replace(content_type=upload.content_type)
