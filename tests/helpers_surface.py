@@ -16,7 +16,13 @@ from urllib.parse import parse_qsl, urlsplit
 from helpers_servers import Behaviour, Heard, RawServer, says, user
 from helpers_stories import ending, frames, streams
 
-from customgroqchat import GroqClient
+from customgroqchat import (
+    APIResponse,
+    BinaryAPIResponse,
+    GroqClient,
+    StreamedAPIResponse,
+    StreamedBinaryAPIResponse,
+)
 from customgroqchat.testing import FakeClock, SimulatedGroq
 
 MakeClient = Callable[..., GroqClient]
@@ -312,3 +318,20 @@ def only(server: RawServer) -> Heard:
     """The one request that has arrived."""
     (heard,) = server.heard
     return heard
+
+
+# --- answers in other forms -------------------------------------------------------------------
+
+RAW, LAZY = "with_raw_response", "with_streaming_response"
+
+
+def classes(way: Way) -> tuple[type[APIResponse[Any]], type[APIResponse[Any]]]:
+    """Return what a way's answers are with their HTTP around them: whole, and read when asked."""
+    if way.is_binary:
+        return BinaryAPIResponse, StreamedBinaryAPIResponse
+    return APIResponse, StreamedAPIResponse
+
+
+def same(way: Way, parsed: Any) -> bool:
+    """Whether what was parsed is what the service answers."""
+    return bool(parsed == way.answer)

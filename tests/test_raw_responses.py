@@ -13,38 +13,27 @@ from helpers_servers import KEY, RawServer, resets, says
 from helpers_surface import (
     BY_NAME,
     CHAT,
+    LAZY,
+    RAW,
     RESPONSE,
     WAYS,
     MakeClient,
     Takes,
     Way,
+    classes,
     quick,
     said_key,
+    same,
 )
 
 from customgroqchat import (
     APIConnectionError,
-    APIResponse,
-    BinaryAPIResponse,
     ChatCompletion,
-    StreamedAPIResponse,
-    StreamedBinaryAPIResponse,
 )
 from customgroqchat.types.responses import Response
 
-RAW, LAZY = "with_raw_response", "with_streaming_response"
 of_all = pytest.mark.parametrize("way", WAYS, ids=str)
 CHATS = BY_NAME["chat.completions.create"]
-
-
-def classes(way: Way) -> tuple[type[APIResponse[Any]], type[APIResponse[Any]]]:
-    if way.is_binary:
-        return BinaryAPIResponse, StreamedBinaryAPIResponse
-    return APIResponse, StreamedAPIResponse
-
-
-def same(way: Way, parsed: Any) -> bool:
-    return bool(parsed == way.answer)
 
 
 @of_all

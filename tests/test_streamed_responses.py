@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 from helpers_servers import RawServer, in_thread, says, sends, until
@@ -13,39 +12,29 @@ from helpers_surface import (
     BINARY_WAYS,
     BY_NAME,
     JSON_WAYS,
+    LAZY,
+    RAW,
     WAYS,
     MakeClient,
     Way,
     chunked,
+    classes,
     only,
     quick,
     said_key,
+    same,
 )
 
 from customgroqchat import (
     APIConnectionError,
-    APIResponse,
     BinaryAPIResponse,
     ClientError,
     GroqError,
-    StreamedAPIResponse,
-    StreamedBinaryAPIResponse,
 )
 
-RAW, LAZY = "with_raw_response", "with_streaming_response"
 of_all = pytest.mark.parametrize("way", WAYS, ids=str)
 CONTENT = BY_NAME["files.content"]
 CHATS = BY_NAME["chat.completions.create"]
-
-
-def classes(way: Way) -> tuple[type[APIResponse[Any]], type[APIResponse[Any]]]:
-    if way.is_binary:
-        return BinaryAPIResponse, StreamedBinaryAPIResponse
-    return APIResponse, StreamedAPIResponse
-
-
-def same(way: Way, parsed: Any) -> bool:
-    return bool(parsed == way.answer)
 
 
 @of_all
