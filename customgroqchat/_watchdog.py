@@ -114,7 +114,8 @@ class Watchdog:
 
     def _wait_for_due(self) -> list[Alarm] | None:
         """Block until something is due and return it; None if there was nothing to watch."""
-        with self._changed:
+        changed = self._changed  # another one, as soon as somebody takes this for a forked child
+        with changed:
             while True:
                 now = self._clock.monotonic()
                 due = self._due(now)
@@ -123,10 +124,10 @@ class Watchdog:
                 if self._alarms:
                     # Not much longer than for nothing: most alarms are cancelled, and wake nobody.
                     until_s = self._alarms[0][0]
-                    self._clock.wait(self._changed, min(until_s - now, _LINGER_S))
+                    self._clock.wait(changed, min(until_s - now, _LINGER_S))
                     continue
                 if self._lingers:
-                    self._clock.wait(self._changed, _LINGER_S)
+                    self._clock.wait(changed, _LINGER_S)
                 if not self._alarms:
                     self._runs = False
                     return None
