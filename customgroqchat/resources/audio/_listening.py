@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._endpoints import Endpoint
@@ -51,9 +51,9 @@ class Listening(Resource):
                 return made
             return made._replace(audio_s=length.seconds, is_exact=length.is_exact)
 
-        whole = kind.wrap
+        whole: Callable[[Any], Any] = kind.wrap
         if payload.get("response_format") in _NO_JSON:
-            endpoint, whole = endpoint._replace(accept="text/plain"), _text_of  # type: ignore
+            endpoint, whole = endpoint._replace(accept="text/plain"), _text_of
         call = call._replace(payload={"model": payload.get("model")})
         return self._caller.paced(endpoint, call, self._reply(whole), upload)
 
