@@ -96,13 +96,14 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _types(schema: JSONSchema) -> list[str]:
+def types_of(schema: JSONSchema) -> list[str]:
+    """Return the types that a schema names, which may be none."""
     names = schema.get("type", ())
     return [names] if isinstance(names, str) else [*names]
 
 
 def _mistyped(value: Any, schema: JSONSchema) -> Problem | None:
-    known = [_TYPES[name] for name in _types(schema) if name in _TYPES]
+    known = [_TYPES[name] for name in types_of(schema) if name in _TYPES]
     if known and not any(fits(value) for _, fits in known):
         allowed = " or ".join(name for name, _ in known)
         return Problem((), f"expected {allowed}, got {shown(value)}")

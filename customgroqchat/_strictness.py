@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._schemas import DEFINITIONS, JSONSchema, Path, inlined, rebuilt, where
+from ._schemas import DEFINITIONS, JSONSchema, Path, inlined, rebuilt, types_of, where
 
 # What strict mode has no words for: fields that are not named, conditions, rows.
 _UNKNOWN_TO_IT = (
@@ -48,11 +48,11 @@ class _Strict:
             return self._reference(schema, path)
         found = rebuilt({**schema, "properties": {}}, lambda child: self.of(child, path))
         del found["properties"]
-        if "object" in _types(schema):
+        if "object" in types_of(schema):
             found |= self._fields(schema, path)
         elif not found.keys() - _REMARKS:
             raise _not_strict(path, "anything is allowed")
-        elif "array" in _types(schema) and "items" not in schema:
+        elif "array" in types_of(schema) and "items" not in schema:
             raise _not_strict(path, "an array may hold anything")
         return found | self._definitions(schema)
 
@@ -104,19 +104,14 @@ def _plain(schema: JSONSchema, path: Path) -> dict[str, Any]:
 _DROPPED = ("default", "discriminator", "oneOf", "allOf")
 
 
-def _types(schema: JSONSchema) -> list[str]:
-    names = schema.get("type", ())
-    return [names] if isinstance(names, str) else [*names]
-
-
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    if "null" in _types(schema) or _NULL in schema.get("anyOf", ()):
+    if "null" in types_of(schema) or _NULL in schema.get("anyOf", ()):
         return schema
     if "anyOf" in schema:
         return {**schema, "anyOf": [*schema["anyOf"], _NULL]}
     if "type" not in schema or schema.keys() & {"properties", "const"}:
         return _beside_null(schema)
-    nullable = {**schema, "type": [*_types(schema), "null"]}
+    nullable = {**schema, "type": [*types_of(schema), "null"]}
     return nullable | ({"enum": [*schema["enum"], None]} if "enum" in schema else {})
 
 

@@ -13,6 +13,7 @@ from ._json import encode
 from ._line import Line
 from ._options import RequestOptions
 from ._records import AnswerFacts, Attempt, Headers
+from ._token_count import TokenCount
 from .api_client import APIRequest
 from .congestion import Slot
 from .exceptions import APITimeoutError
@@ -131,7 +132,7 @@ class Work:
         self.convert = convert
         self.endpoint: Endpoint = CHAT
         self.present: Present | None = None
-        self.count: int | None = None
+        self.count: TokenCount | None = None
         self.options = RequestOptions()
         self.request_id = 0
         self.born_s = clock.monotonic()
